@@ -1,0 +1,263 @@
+"""The tables. Every other module of this room queries these rows; nothing outside the room writes SQL."""
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Float,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    Text,
+    UniqueConstraint,
+    true,
+)
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+from sqlalchemy.types import JSON
+
+from db.clock import UtcTime, db_now
+
+Json = JSON(none_as_null=True).with_variant(JSONB(none_as_null=True), "postgresql")
+Id = String(36)
+
+
+class Row(DeclarativeBase):
+    """Named constraints, so that migrations can change them on every database."""
+
+    metadata = MetaData(
+        naming_convention={
+            "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+            "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+            "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+            "pk": "pk_%(table_name)s",
+        }
+    )
+
+
+class OwnerRow(Row):
+    """Who jobs, files and keys belong to."""
+
+    __tablename__ = "owners"
+
+    id: Mapped[str] = mapped_column(Id, primary_key=True)
+    name: Mapped[str] = mapped_column(String(200), unique=True)
+    created_at: Mapped[datetime] = mapped_column(UtcTime, default=db_now)
+
+
+class ApiKeyRow(Row):
+    """A key, kept only as its SHA-256. An admin key sees every owner's rows."""
+
+    __tablename__ = "api_keys"
+
+    id: Mapped[str] = mapped_column(Id, primary_key=True)
+    owner_id: Mapped[str] = mapped_column(ForeignKey("owners.id"))
+    name: Mapped[str] = mapped_column(String(200))
+    key_sha256: Mapped[str] = mapped_column(String(64), unique=True)
+    admin: Mapped[bool] = mapped_column(Boolean, default=False)
+    created_at: Mapped[datetime] = mapped_column(UtcTime, default=db_now)
+    revoked_at: Mapped[datetime | None] = mapped_column(UtcTime)
+
+
+class JobRow(Row):
+    """One submitted unit of work. ``attempt`` is the fencing token: every write of an attempt compares it."""
+
+    __tablename__ = "jobs"
+
+    id: Mapped[str] = mapped_column(Id, primary_key=True)
+    owner_id: Mapped[str] = mapped_column(ForeignKey("owners.id"))
+    kind: Mapped[str] = mapped_column(String(100))
+    queue: Mapped[str] = mapped_column(String(50))
+    state: Mapped[str] = mapped_column(String(20))
+    reason: Mapped[str | None] = mapped_column(String(50))
+    priority: Mapped[int] = mapped_column(Integer, default=4)
+    fair_tag: Mapped[int] = mapped_column(BigInteger, default=0)
+    spec: Mapped[dict[str, Any]] = mapped_column(Json)
+    result: Mapped[dict[str, Any] | None] = mapped_column(Json)
+    error: Mapped[dict[str, Any] | None] = mapped_column(Json)
+    checkpoint: Mapped[dict[str, Any] | None] = mapped_column(Json)
+    tags: Mapped[dict[str, Any]] = mapped_column(Json, default=dict)
+    metrics: Mapped[dict[str, Any]] = mapped_column(Json, default=dict)
+
+    progress_fraction: Mapped[float | None] = mapped_column(Float)
+    progress_message: Mapped[str | None] = mapped_column(Text)
+    progress_eta_seconds: Mapped[float | None] = mapped_column(Float)
+
+    attempt: Mapped[int] = mapped_column(Integer, default=0)
+    max_attempts: Mapped[int] = mapped_column(Integer)
+    failures: Mapped[int] = mapped_column(Integer, default=0)
+    losses: Mapped[int] = mapped_column(Integer, default=0)
+    worker_id: Mapped[str | None] = mapped_column(Id)
+    lease_expires_at: Mapped[datetime | None] = mapped_column(UtcTime)
+    hinted_at: Mapped[datetime | None] = mapped_column(UtcTime)
+    stop_request: Mapped[str | None] = mapped_column(String(20))
+    last_event_seq: Mapped[int] = mapped_column(Integer, default=0)
+    time_limit_seconds: Mapped[float | None] = mapped_column(Float)
+    deadline_at: Mapped[datetime | None] = mapped_column(UtcTime)
+    run_at: Mapped[datetime | None] = mapped_column(UtcTime)
+
+    cleanup_needed: Mapped[bool] = mapped_column(Boolean, default=False)
+    cleanup_after: Mapped[datetime | None] = mapped_column(UtcTime)
+
+    created_at: Mapped[datetime] = mapped_column(UtcTime, default=db_now)
+    queued_at: Mapped[datetime | None] = mapped_column(UtcTime)
+    started_at: Mapped[datetime | None] = mapped_column(UtcTime)
+    finished_at: Mapped[datetime | None] = mapped_column(UtcTime)
+
+    __table_args__ = (
+        Index("ix_jobs_order", "queue", "state", "priority", "fair_tag", "id"),
+        Index("ix_jobs_owner", "owner_id", "id"),
+        Index("ix_jobs_lease", "state", "lease_expires_at"),
+        Index("ix_jobs_due", "state", "run_at"),
+        Index("ix_jobs_cleanup", "cleanup_needed", sqlite_where=cleanup_needed.is_(True), postgresql_where=cleanup_needed.is_(true())),
+        Index("ix_jobs_finished", "finished_at"),
+    )
+
+
+class DependencyRow(Row):
+    """``job_id`` starts only after ``after_id`` succeeded."""
+
+    __tablename__ = "job_dependencies"
+
+    job_id: Mapped[str] = mapped_column(ForeignKey("jobs.id", ondelete="CASCADE"), primary_key=True)
+    after_id: Mapped[str] = mapped_column(ForeignKey("jobs.id", ondelete="CASCADE"), primary_key=True, index=True)
+
+
+class IdempotencyRow(Row):
+    """What an ``Idempotency-Key`` stands for: the job it made and the hash of the body it came with."""
+
+    __tablename__ = "idempotency_keys"
+
+    owner_id: Mapped[str] = mapped_column(ForeignKey("owners.id"), primary_key=True)
+    key: Mapped[str] = mapped_column(String(255), primary_key=True)
+    body_sha256: Mapped[str] = mapped_column(String(64))
+    job_id: Mapped[str] = mapped_column(ForeignKey("jobs.id", ondelete="CASCADE"), index=True)
+    created_at: Mapped[datetime] = mapped_column(UtcTime, default=db_now, index=True)
+
+
+class FairClockRow(Row):
+    """The virtual time up to which an owner has submitted to a queue (start-time fair queueing)."""
+
+    __tablename__ = "fair_clocks"
+
+    owner_id: Mapped[str] = mapped_column(ForeignKey("owners.id"), primary_key=True)
+    queue: Mapped[str] = mapped_column(String(50), primary_key=True)
+    last_tag: Mapped[int] = mapped_column(BigInteger)
+
+
+class AttemptRow(Row):
+    """One run of a job: who ran it, when, and how it ended."""
+
+    __tablename__ = "attempts"
+
+    job_id: Mapped[str] = mapped_column(ForeignKey("jobs.id", ondelete="CASCADE"), primary_key=True)
+    attempt: Mapped[int] = mapped_column(Integer, primary_key=True)
+    worker_id: Mapped[str] = mapped_column(Id)
+    worker_name: Mapped[str] = mapped_column(String(200))
+    started_at: Mapped[datetime] = mapped_column(UtcTime, default=db_now)
+    ended_at: Mapped[datetime | None] = mapped_column(UtcTime)
+    outcome: Mapped[str] = mapped_column(String(20))
+    reason: Mapped[str | None] = mapped_column(String(50))
+    cause: Mapped[str | None] = mapped_column(Text)
+    metrics: Mapped[dict[str, Any]] = mapped_column(Json, default=dict)
+
+
+class EventRow(Row):
+    """One entry of a job's stream; ``seq`` counts from 1 without gaps, given under the job's row lock."""
+
+    __tablename__ = "events"
+
+    job_id: Mapped[str] = mapped_column(ForeignKey("jobs.id", ondelete="CASCADE"), primary_key=True)
+    seq: Mapped[int] = mapped_column(Integer, primary_key=True)
+    attempt: Mapped[int] = mapped_column(Integer)
+    type: Mapped[str] = mapped_column(String(20))
+    data: Mapped[dict[str, Any]] = mapped_column(Json)
+    created_at: Mapped[datetime] = mapped_column(UtcTime, default=db_now, index=True)
+
+
+class LeaderboardRow(Row):
+    """The models of one training run of a job, best first."""
+
+    __tablename__ = "leaderboards"
+
+    job_id: Mapped[str] = mapped_column(ForeignKey("jobs.id", ondelete="CASCADE"), primary_key=True)
+    run: Mapped[int] = mapped_column(Integer, primary_key=True)
+    attempt: Mapped[int] = mapped_column(Integer)
+    sort_metric: Mapped[str] = mapped_column(String(100))
+    complete: Mapped[bool] = mapped_column(Boolean)
+    updated_at: Mapped[datetime] = mapped_column(UtcTime, default=db_now)
+
+
+class LeaderboardEntryRow(Row):
+    """One model of a leaderboard, its metrics under the training library's names."""
+
+    __tablename__ = "leaderboard_entries"
+
+    job_id: Mapped[str] = mapped_column(ForeignKey("jobs.id", ondelete="CASCADE"), primary_key=True)
+    run: Mapped[int] = mapped_column(Integer, primary_key=True)
+    rank: Mapped[int] = mapped_column(Integer, primary_key=True)
+    model_id: Mapped[str] = mapped_column(String(500))
+    algo: Mapped[str] = mapped_column(String(100))
+    metrics: Mapped[dict[str, Any]] = mapped_column(Json)
+
+
+class ArtifactRow(Row):
+    """A file that an attempt saved. Readers see, for each name, the newest attempt's."""
+
+    __tablename__ = "artifacts"
+
+    id: Mapped[str] = mapped_column(Id, primary_key=True)
+    job_id: Mapped[str] = mapped_column(ForeignKey("jobs.id", ondelete="CASCADE"))
+    attempt: Mapped[int] = mapped_column(Integer)
+    name: Mapped[str] = mapped_column(String(200))
+    media_type: Mapped[str] = mapped_column(String(200))
+    size_bytes: Mapped[int] = mapped_column(BigInteger)
+    sha256: Mapped[str] = mapped_column(String(64))
+    key: Mapped[str] = mapped_column(String(500))
+    created_at: Mapped[datetime] = mapped_column(UtcTime, default=db_now)
+
+    __table_args__ = (UniqueConstraint("job_id", "attempt", "name"),)
+
+
+class FileRow(Row):
+    """An uploaded file."""
+
+    __tablename__ = "files"
+
+    id: Mapped[str] = mapped_column(Id, primary_key=True)
+    owner_id: Mapped[str] = mapped_column(ForeignKey("owners.id"), index=True)
+    name: Mapped[str] = mapped_column(String(255))
+    media_type: Mapped[str] = mapped_column(String(200))
+    size_bytes: Mapped[int] = mapped_column(BigInteger)
+    sha256: Mapped[str] = mapped_column(String(64))
+    key: Mapped[str] = mapped_column(String(500))
+    created_at: Mapped[datetime] = mapped_column(UtcTime, default=db_now)
+
+
+class JobFileRow(Row):
+    """A file that a job reads; while the job is open the file can't be deleted."""
+
+    __tablename__ = "job_files"
+
+    job_id: Mapped[str] = mapped_column(ForeignKey("jobs.id", ondelete="CASCADE"), primary_key=True)
+    file_id: Mapped[str] = mapped_column(ForeignKey("files.id", ondelete="CASCADE"), primary_key=True, index=True)
+
+
+class WorkerRow(Row):
+    """A worker process; a fresh row at each start. It counts as live while ``last_seen_at`` is fresh."""
+
+    __tablename__ = "workers"
+
+    id: Mapped[str] = mapped_column(Id, primary_key=True)
+    name: Mapped[str] = mapped_column(String(200))
+    hostname: Mapped[str] = mapped_column(String(255))
+    pid: Mapped[int] = mapped_column(Integer)
+    queue: Mapped[str] = mapped_column(String(50), index=True)
+    slots: Mapped[int] = mapped_column(Integer)
+    started_at: Mapped[datetime] = mapped_column(UtcTime, default=db_now)
+    last_seen_at: Mapped[datetime] = mapped_column(UtcTime, default=db_now)
+    stopped_at: Mapped[datetime | None] = mapped_column(UtcTime)

@@ -1,0 +1,109 @@
+"""What a kind's code may rely on: the shapes of specs and results, and the context that a running job gets."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Literal, Protocol
+
+from pydantic import BaseModel, ConfigDict, Field, JsonValue
+
+Document = dict[str, JsonValue]
+StopMode = Literal["cancel", "stop"]
+LogLevel = Literal["debug", "info", "warning", "error"]
+
+
+class Frozen(BaseModel):
+    """Refuses fields it does not know and never changes."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class JobSpec(Frozen):
+    """The validated input of a job. A subclass pins ``kind`` to its own name."""
+
+    kind: str
+
+
+class JobResult(Frozen):
+    """The validated output of a job."""
+
+
+class FileInput(Frozen):
+    """An uploaded file, by its id."""
+
+    file: str = Field(min_length=1, max_length=64, description="Id of an uploaded file (`turnout files upload`).")
+
+
+class ArtifactInput(Frozen):
+    """An artifact of an earlier job of the same owner."""
+
+    job: str = Field(min_length=1, max_length=64, description="Id of the job that made the artifact.")
+    artifact: str = Field(min_length=1, max_length=200, description="The artifact's name.")
+
+
+Input = FileInput | ArtifactInput
+
+
+class LeaderboardEntry(Frozen):
+    """One model of a leaderboard; ``metrics`` keeps the names that the training library gives them."""
+
+    model_id: str
+    algo: str
+    metrics: dict[str, float | None]
+
+
+class Leaderboard(Frozen):
+    """Models, best first by ``sort_metric``. ``run`` counts the trainings behind it: readers see the newest run only."""
+
+    run: int
+    sort_metric: str
+    entries: list[LeaderboardEntry]
+    complete: bool
+
+
+class JobContext(Protocol):
+    """Everything a running job may do to the outside. Each write carries the attempt's fencing token, so an attempt
+    whose job was given to another one can change nothing: its calls raise ``LeaseLost``."""
+
+    @property
+    def job_id(self) -> str: ...
+
+    @property
+    def attempt(self) -> int:
+        """Counted from 1."""
+
+    @property
+    def saved_checkpoint(self) -> Document | None:
+        """What ``checkpoint`` last kept, in this attempt or an earlier one; None if nothing was."""
+
+    @property
+    def scratch(self) -> Path:
+        """An empty directory of this attempt's own, deleted after it."""
+
+    def input_path(self, source: Input) -> Path:
+        """Where the data of an input of the spec lies, as a local file to be read only."""
+
+    def progress(self, fraction: float | None, message: str, eta_seconds: float | None = None) -> None:
+        """Report progress (0..1, None if unknown). Counts as a sign of progress for the stall limit."""
+
+    def log(self, message: str, level: LogLevel = "info") -> None:
+        """Add a line to the job's event stream. Counts as a sign of progress for the stall limit."""
+
+    def leaderboard(self, board: Leaderboard) -> None:
+        """Replace the job's leaderboard of the same run."""
+
+    def checkpoint(self, document: Mapping[str, JsonValue]) -> None:
+        """Keep a small document (64 KB as JSON) for the next attempt. Returns once it is committed."""
+
+    def save_artifact(self, name: str, content: Path | bytes, media_type: str) -> None:
+        """Keep a file with the job under a name of ``[A-Za-z0-9._-]``. Returns once it is committed. A later attempt's artifact of the
+        same name takes its place. A path may be anywhere readable; it is copied or moved away."""
+
+    def should_stop(self) -> StopMode | None:
+        """``cancel``: discard everything and raise ``JobCancelled``. ``stop``: end early and return the best so far."""
+
+    def wait(self, seconds: float) -> None:
+        """Sleep, but return at once when a cancel or stop arrives."""
+
+    def guard(self) -> None:
+        """Call just before a side effect that SQL can't fence (starting or deleting something in a cluster, a paid
+        call). Waits while it is unknown whether the lease still holds; raises ``LeaseLost`` when it is gone."""
