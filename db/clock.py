@@ -40,7 +40,8 @@ class UtcTime(TypeDecorator[datetime]):
             return None
         if dialect.name == "sqlite":
             return datetime.strptime(value, _SQLITE_FORMAT).replace(tzinfo=UTC)
-        return datetime.astimezone(value, UTC)
+        aware: datetime = value
+        return aware.astimezone(UTC)
 
 
 class _Now(FunctionElement[datetime]):

@@ -14,7 +14,7 @@ from sqlalchemy import (
     String,
     Text,
     UniqueConstraint,
-    true,
+    text,
 )
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
@@ -46,7 +46,7 @@ class OwnerRow(Row):
 
     id: Mapped[str] = mapped_column(Id, primary_key=True)
     name: Mapped[str] = mapped_column(String(200), unique=True)
-    created_at: Mapped[datetime] = mapped_column(UtcTime, default=db_now)
+    created_at: Mapped[datetime] = mapped_column(UtcTime, default=db_now())
 
 
 class ApiKeyRow(Row):
@@ -59,7 +59,7 @@ class ApiKeyRow(Row):
     name: Mapped[str] = mapped_column(String(200))
     key_sha256: Mapped[str] = mapped_column(String(64), unique=True)
     admin: Mapped[bool] = mapped_column(Boolean, default=False)
-    created_at: Mapped[datetime] = mapped_column(UtcTime, default=db_now)
+    created_at: Mapped[datetime] = mapped_column(UtcTime, default=db_now())
     revoked_at: Mapped[datetime | None] = mapped_column(UtcTime)
 
 
@@ -74,7 +74,7 @@ class JobRow(Row):
     queue: Mapped[str] = mapped_column(String(50))
     state: Mapped[str] = mapped_column(String(20))
     reason: Mapped[str | None] = mapped_column(String(50))
-    priority: Mapped[int] = mapped_column(Integer, default=4)
+    precedence: Mapped[int] = mapped_column(Integer)
     fair_tag: Mapped[int] = mapped_column(BigInteger, default=0)
     spec: Mapped[dict[str, Any]] = mapped_column(Json)
     result: Mapped[dict[str, Any] | None] = mapped_column(Json)
@@ -103,19 +103,36 @@ class JobRow(Row):
     cleanup_needed: Mapped[bool] = mapped_column(Boolean, default=False)
     cleanup_after: Mapped[datetime | None] = mapped_column(UtcTime)
 
-    created_at: Mapped[datetime] = mapped_column(UtcTime, default=db_now)
+    created_at: Mapped[datetime] = mapped_column(UtcTime, default=db_now())
     queued_at: Mapped[datetime | None] = mapped_column(UtcTime)
     started_at: Mapped[datetime | None] = mapped_column(UtcTime)
     finished_at: Mapped[datetime | None] = mapped_column(UtcTime)
 
     __table_args__ = (
-        Index("ix_jobs_order", "queue", "state", "priority", "fair_tag", "id"),
+        Index("ix_jobs_order", "queue", "state", "precedence", "fair_tag", "id"),
+        Index(
+            "ix_jobs_hinted",
+            "queue",
+            sqlite_where=text("hinted_at IS NOT NULL"),
+            postgresql_where=text("hinted_at IS NOT NULL"),
+        ),
         Index("ix_jobs_owner", "owner_id", "id"),
         Index("ix_jobs_lease", "state", "lease_expires_at"),
         Index("ix_jobs_due", "state", "run_at"),
-        Index("ix_jobs_cleanup", "cleanup_needed", sqlite_where=cleanup_needed.is_(True), postgresql_where=cleanup_needed.is_(true())),
+        Index(
+            "ix_jobs_cleanup",
+            "queue",
+            "cleanup_after",
+            sqlite_where=text("cleanup_needed"),
+            postgresql_where=text("cleanup_needed"),
+        ),
         Index("ix_jobs_finished", "finished_at"),
     )
+
+    @property
+    def priority(self) -> int:
+        """0..9, 9 first. Kept upside down in ``precedence``, so that one plain index gives the order of a queue."""
+        return 9 - self.precedence
 
 
 class DependencyRow(Row):
@@ -136,7 +153,7 @@ class IdempotencyRow(Row):
     key: Mapped[str] = mapped_column(String(255), primary_key=True)
     body_sha256: Mapped[str] = mapped_column(String(64))
     job_id: Mapped[str] = mapped_column(ForeignKey("jobs.id", ondelete="CASCADE"), index=True)
-    created_at: Mapped[datetime] = mapped_column(UtcTime, default=db_now, index=True)
+    created_at: Mapped[datetime] = mapped_column(UtcTime, default=db_now(), index=True)
 
 
 class FairClockRow(Row):
@@ -158,7 +175,7 @@ class AttemptRow(Row):
     attempt: Mapped[int] = mapped_column(Integer, primary_key=True)
     worker_id: Mapped[str] = mapped_column(Id)
     worker_name: Mapped[str] = mapped_column(String(200))
-    started_at: Mapped[datetime] = mapped_column(UtcTime, default=db_now)
+    started_at: Mapped[datetime] = mapped_column(UtcTime, default=db_now())
     ended_at: Mapped[datetime | None] = mapped_column(UtcTime)
     outcome: Mapped[str] = mapped_column(String(20))
     reason: Mapped[str | None] = mapped_column(String(50))
@@ -176,7 +193,7 @@ class EventRow(Row):
     attempt: Mapped[int] = mapped_column(Integer)
     type: Mapped[str] = mapped_column(String(20))
     data: Mapped[dict[str, Any]] = mapped_column(Json)
-    created_at: Mapped[datetime] = mapped_column(UtcTime, default=db_now, index=True)
+    created_at: Mapped[datetime] = mapped_column(UtcTime, default=db_now(), index=True)
 
 
 class LeaderboardRow(Row):
@@ -189,7 +206,7 @@ class LeaderboardRow(Row):
     attempt: Mapped[int] = mapped_column(Integer)
     sort_metric: Mapped[str] = mapped_column(String(100))
     complete: Mapped[bool] = mapped_column(Boolean)
-    updated_at: Mapped[datetime] = mapped_column(UtcTime, default=db_now)
+    updated_at: Mapped[datetime] = mapped_column(UtcTime, default=db_now())
 
 
 class LeaderboardEntryRow(Row):
@@ -218,7 +235,7 @@ class ArtifactRow(Row):
     size_bytes: Mapped[int] = mapped_column(BigInteger)
     sha256: Mapped[str] = mapped_column(String(64))
     key: Mapped[str] = mapped_column(String(500))
-    created_at: Mapped[datetime] = mapped_column(UtcTime, default=db_now)
+    created_at: Mapped[datetime] = mapped_column(UtcTime, default=db_now())
 
     __table_args__ = (UniqueConstraint("job_id", "attempt", "name"),)
 
@@ -235,7 +252,7 @@ class FileRow(Row):
     size_bytes: Mapped[int] = mapped_column(BigInteger)
     sha256: Mapped[str] = mapped_column(String(64))
     key: Mapped[str] = mapped_column(String(500))
-    created_at: Mapped[datetime] = mapped_column(UtcTime, default=db_now)
+    created_at: Mapped[datetime] = mapped_column(UtcTime, default=db_now())
 
 
 class JobFileRow(Row):
@@ -258,6 +275,6 @@ class WorkerRow(Row):
     pid: Mapped[int] = mapped_column(Integer)
     queue: Mapped[str] = mapped_column(String(50), index=True)
     slots: Mapped[int] = mapped_column(Integer)
-    started_at: Mapped[datetime] = mapped_column(UtcTime, default=db_now)
-    last_seen_at: Mapped[datetime] = mapped_column(UtcTime, default=db_now)
+    started_at: Mapped[datetime] = mapped_column(UtcTime, default=db_now())
+    last_seen_at: Mapped[datetime] = mapped_column(UtcTime, default=db_now())
     stopped_at: Mapped[datetime | None] = mapped_column(UtcTime)

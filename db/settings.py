@@ -1,4 +1,7 @@
-"""Where the database is."""
+"""Where the data is kept."""
+
+from datetime import timedelta
+from pathlib import Path
 
 from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -9,4 +12,18 @@ class DatabaseSettings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="TURNOUT_")
 
-    database_url: SecretStr = Field(default=SecretStr("sqlite:///.turnout/turnout.db"))
+    home: Path = Field(default=Path(".turnout"))
+    database_url: SecretStr | None = None
+    keep_jobs: timedelta = timedelta(days=30)
+    keep_events: timedelta = timedelta(days=7)
+
+    @property
+    def url(self) -> str:
+        """The database's URL; by default an SQLite file in the home directory."""
+        if self.database_url is not None:
+            return self.database_url.get_secret_value()
+        return f"sqlite:///{self.home.resolve() / 'turnout.db'}"
+
+    @property
+    def store_root(self) -> Path:
+        return self.home / "store"

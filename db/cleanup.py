@@ -1,0 +1,47 @@
+"""What a job left outside (in a cluster) and has to be freed once the job is final."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from sqlalchemy import select, update
+from sqlalchemy.orm import Session
+
+from db.clock import db_now
+from db.rows import JobRow
+from db.states import FINAL_STATES
+
+_EXCLUSIVE_FOR = timedelta(minutes=2)
+
+
+@dataclass(frozen=True)
+class Cleanup:
+    """A final job whose kind has to free something, and the checkpoint that tells what."""
+
+    job_id: str
+    kind: str
+    checkpoint: dict[str, Any]
+
+
+def take_cleanup(session: Session, queue: str) -> Cleanup | None:
+    """One clean-up that is due in this queue, reserved for its taker for two minutes; after that others may try."""
+    job = session.scalar(
+        select(JobRow)
+        .where(
+            JobRow.queue == queue,
+            JobRow.cleanup_needed,
+            JobRow.state.in_(FINAL_STATES),
+            (JobRow.cleanup_after.is_(None)) | (JobRow.cleanup_after < db_now()),
+        )
+        .limit(1)
+        .with_for_update(skip_locked=True)
+    )
+    if job is None:
+        return None
+    job.cleanup_after = db_now(_EXCLUSIVE_FOR)
+    session.flush()
+    return Cleanup(job.id, job.kind, job.checkpoint or {})
+
+
+def cleanup_done(session: Session, job_id: str) -> None:
+    session.execute(update(JobRow).where(JobRow.id == job_id).values(cleanup_needed=False, cleanup_after=None))

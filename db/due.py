@@ -1,0 +1,73 @@
+"""Waiting jobs: released when their time has come and the jobs they wait for have succeeded."""
+
+from collections.abc import Sequence
+
+from sqlalchemy import exists, select, update
+from sqlalchemy.orm import Session, aliased
+
+from db.clock import db_now
+from db.events import append_state
+from db.finish import end_open_job
+from db.rows import DependencyRow, JobRow
+from db.states import Reason, State
+
+_BATCH = 500
+
+
+def settle_waiting(session: Session) -> set[str]:
+    """Queue what may run, fail what waits for a job that did not succeed; returns the queues that got work."""
+    _fail_hopeless(session)
+    return _release_due(session)
+
+
+def _release_due(session: Session) -> set[str]:
+    earlier = aliased(JobRow)
+    unmet = exists().where(
+        DependencyRow.job_id == JobRow.id, earlier.id == DependencyRow.after_id, earlier.state != State.SUCCEEDED
+    )
+    due = (
+        select(JobRow.id)
+        .where(JobRow.state == State.WAITING, (JobRow.run_at.is_(None)) | (JobRow.run_at <= db_now()), ~unmet)
+        .limit(_BATCH)
+        .with_for_update(skip_locked=True, of=JobRow)
+    )
+    ids = session.scalars(due).all()
+    if not ids:
+        return set()
+    released = session.execute(
+        update(JobRow)
+        .where(JobRow.id.in_(ids), JobRow.state == State.WAITING)
+        .values(state=State.QUEUED, queued_at=db_now(), hinted_at=None)
+        .returning(JobRow.id, JobRow.attempt, JobRow.queue)
+        .execution_options(synchronize_session=False)
+    ).all()
+    for job_id, attempt, _queue in released:
+        append_state(session, job_id, attempt=attempt, state=State.QUEUED)
+    return {queue for _id, _attempt, queue in released}
+
+
+def _fail_hopeless(session: Session) -> None:
+    earlier = aliased(JobRow)
+    hopeless = (
+        select(JobRow, earlier.id, earlier.state)
+        .join(DependencyRow, DependencyRow.job_id == JobRow.id)
+        .join(earlier, earlier.id == DependencyRow.after_id)
+        .where(JobRow.state == State.WAITING, earlier.state.in_((State.FAILED, State.CANCELLED)))
+        .limit(_BATCH)
+        .with_for_update(skip_locked=True, of=JobRow)
+    )
+    for job, earlier_id, earlier_state in session.execute(hopeless).all():
+        if State(job.state) is State.WAITING:
+            message = f"Job {earlier_id}, which it waited for, is {earlier_state}."
+            end_open_job(session, job, State.FAILED, Reason.DEPENDENCY_FAILED, message)
+
+
+def waits_for(session: Session, job_id: str) -> Sequence[str]:
+    """The ids of the jobs that this one still waits for."""
+    earlier = aliased(JobRow)
+    return session.scalars(
+        select(earlier.id)
+        .join(DependencyRow, DependencyRow.after_id == earlier.id)
+        .where(DependencyRow.job_id == job_id, earlier.state != State.SUCCEEDED)
+        .order_by(earlier.id)
+    ).all()

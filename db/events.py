@@ -1,0 +1,78 @@
+"""A job's event stream: numbered per job without gaps, under the job's row lock."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import insert, or_, select, update
+from sqlalchemy.orm import Session
+
+from db.rows import EventRow, JobRow
+from db.states import EventType, State
+
+
+@dataclass(frozen=True)
+class NewEvent:
+    """An event that has no number yet."""
+
+    type: EventType
+    data: Mapping[str, Any]
+
+
+def append_state(
+    session: Session,
+    job_id: str,
+    *,
+    attempt: int,
+    state: State,
+    reason: str | None = None,
+    error: Mapping[str, Any] | None = None,
+) -> None:
+    """Tell of a change of state; a final one is told as ``final`` too, which ends the stream."""
+    data: dict[str, Any] = {"state": state, "attempt": attempt}
+    if reason is not None:
+        data["reason"] = reason
+    if error is not None:
+        data["error"] = dict(error)
+    events = [NewEvent(EventType.STATE, data)]
+    if state.is_final:
+        events.append(NewEvent(EventType.FINAL, data))
+    append(session, job_id, attempt, events)
+
+
+def append(session: Session, job_id: str, attempt: int, events: Sequence[NewEvent]) -> None:
+    """Number and write events. The caller has already made sure that it may (it changed the job in this transaction)."""
+    last = session.execute(
+        update(JobRow)
+        .where(JobRow.id == job_id)
+        .values(last_event_seq=JobRow.last_event_seq + len(events))
+        .returning(JobRow.last_event_seq)
+        .execution_options(synchronize_session=False)
+    ).scalar_one()
+    write_numbered(session, job_id, attempt, events, last)
+
+
+def write_numbered(session: Session, job_id: str, attempt: int, events: Sequence[NewEvent], last_seq: int) -> None:
+    """Write events whose numbers, up to ``last_seq``, the caller has reserved."""
+    first = last_seq - len(events) + 1
+    session.execute(
+        insert(EventRow),
+        [
+            {"job_id": job_id, "seq": first + i, "attempt": attempt, "type": event.type, "data": dict(event.data)}
+            for i, event in enumerate(events)
+        ],
+    )
+
+
+def events_after(session: Session, job_id: str, seq: int, limit: int) -> Sequence[EventRow]:
+    """Events of one job with a number above ``seq``, in order."""
+    query = select(EventRow).where(EventRow.job_id == job_id, EventRow.seq > seq).order_by(EventRow.seq).limit(limit)
+    return session.scalars(query).all()
+
+
+def news_of(session: Session, seen: Mapping[str, int]) -> dict[str, int]:
+    """Which of the jobs (id → last number seen) have newer events: id → newest number."""
+    if not seen:
+        return {}
+    newer = or_(*((JobRow.id == job_id) & (JobRow.last_event_seq > seq) for job_id, seq in seen.items()))
+    return {job_id: seq for job_id, seq in session.execute(select(JobRow.id, JobRow.last_event_seq).where(newer))}

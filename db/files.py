@@ -1,0 +1,45 @@
+"""Uploaded files."""
+
+from collections.abc import Sequence
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from db.rows import FileRow, JobFileRow, JobRow
+from db.states import OPEN_STATES
+
+
+class FileInUse(Exception):
+    """An open job reads the file; ``args[0]`` is the job's id."""
+
+
+def find_file(session: Session, file_id: str, owner_id: str | None) -> FileRow | None:
+    """The file, if it belongs to the owner (None: whoever it belongs to)."""
+    row = session.get(FileRow, file_id)
+    return None if row is None or (owner_id is not None and row.owner_id != owner_id) else row
+
+
+def list_files(session: Session, owner_id: str | None, limit: int, before_id: str | None = None) -> Sequence[FileRow]:
+    """Newest first."""
+    query = select(FileRow).order_by(FileRow.id.desc()).limit(limit)
+    if owner_id is not None:
+        query = query.where(FileRow.owner_id == owner_id)
+    if before_id is not None:
+        query = query.where(FileRow.id < before_id)
+    return session.scalars(query).all()
+
+
+def delete_file(session: Session, row: FileRow) -> str:
+    """Delete the row and return its store key, to be deleted after the commit. Raises ``FileInUse``."""
+    session.refresh(row, with_for_update=True)
+    user = session.scalar(
+        select(JobRow.id)
+        .join(JobFileRow, JobFileRow.job_id == JobRow.id)
+        .where(JobFileRow.file_id == row.id, JobRow.state.in_(OPEN_STATES))
+        .limit(1)
+    )
+    if user is not None:
+        raise FileInUse(user)
+    session.delete(row)
+    session.flush()
+    return row.key

@@ -1,0 +1,89 @@
+"""Which jobs the broker should know of. Order is decided here; the broker holds only a short window per queue."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+
+from sqlalchemy import func, select, update
+from sqlalchemy.orm import Session
+
+from db.clock import db_now
+from db.rows import JobRow, WorkerRow
+from db.states import State
+
+_LIVE_WITHIN = timedelta(seconds=15)
+_WINDOW_WITHOUT_WORKERS = 4
+
+
+@dataclass(frozen=True)
+class Hint:
+    """A message to send: that this job may be there to claim."""
+
+    job_id: str
+    kind: str
+
+
+def next_hints(session: Session, queue: str) -> Sequence[Hint]:
+    """Mark the best queued jobs as hinted until the queue's window is full; the caller commits, then sends them.
+
+    Order: priority, then the owner's fair tag, then age. The window is twice the slots of the queue's live workers, so that a
+    worker that ends a job finds the next hint waiting.
+    """
+    hinted = session.scalar(
+        select(func.count()).where(JobRow.queue == queue, JobRow.state == State.QUEUED, JobRow.hinted_at.is_not(None))
+    )
+    room = _window(session, queue) - (hinted or 0)
+    if room <= 0:
+        return ()
+    best = (
+        select(JobRow.id)
+        .where(JobRow.queue == queue, JobRow.state == State.QUEUED, JobRow.hinted_at.is_(None))
+        .order_by(JobRow.precedence, JobRow.fair_tag, JobRow.id)
+        .limit(room)
+        .with_for_update(skip_locked=True)
+    )
+    ids = session.scalars(best).all()
+    if not ids:
+        return ()
+    marked = session.execute(
+        update(JobRow)
+        .where(JobRow.id.in_(ids), JobRow.state == State.QUEUED, JobRow.hinted_at.is_(None))
+        .values(hinted_at=db_now())
+        .returning(JobRow.id, JobRow.kind)
+        .execution_options(synchronize_session=False)
+    )
+    kinds = {job_id: kind for job_id, kind in marked}
+    return [Hint(job_id, kinds[job_id]) for job_id in ids if job_id in kinds]
+
+
+def unmark(session: Session, job_ids: Sequence[str]) -> None:
+    """Take back marks whose hints could not be sent."""
+    _clear(session, JobRow.id.in_(job_ids))
+
+
+def clear_stale_marks(session: Session, queue: str, *, older_than: timedelta) -> int:
+    """Forget the marks of a queue whose broker list is empty while a slot is idle: those hints were lost.
+
+    A mark younger than ``older_than`` may belong to a hint that is just being sent or claimed.
+    """
+    return _clear(session, JobRow.queue == queue, JobRow.hinted_at < db_now(-older_than))
+
+
+def _clear(session: Session, *which: object) -> int:
+    cleared = session.execute(
+        update(JobRow)
+        .where(JobRow.state == State.QUEUED, JobRow.hinted_at.is_not(None), *which)  # type: ignore[arg-type]
+        .values(hinted_at=None)
+        .returning(JobRow.id)
+        .execution_options(synchronize_session=False)
+    )
+    return len(cleared.all())
+
+
+def _window(session: Session, queue: str) -> int:
+    slots = session.scalar(
+        select(func.sum(WorkerRow.slots)).where(
+            WorkerRow.queue == queue, WorkerRow.stopped_at.is_(None), WorkerRow.last_seen_at > db_now(-_LIVE_WITHIN)
+        )
+    )
+    return 2 * slots if slots else _WINDOW_WITHOUT_WORKERS

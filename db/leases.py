@@ -1,0 +1,53 @@
+"""Leases: a worker's right to run an attempt until a moment on the database's clock."""
+
+from collections.abc import Collection, Mapping, Sequence
+
+from sqlalchemy import select, tuple_, update
+from sqlalchemy.orm import Session
+
+from db.claims import LEASE, Token
+from db.clock import db_now
+from db.finish import lose
+from db.rows import JobRow, WorkerRow
+from db.states import State
+
+
+def renew(session: Session, worker_id: str, held: Collection[Token]) -> Mapping[Token, str | None]:
+    """Prolong the leases of one worker, all in one statement. Returns those that hold, each with what was asked of the
+    job (a ``StopRequest`` or None). A missing token means that the attempt was ended by somebody else.
+
+    A lapsed lease that nobody took is prolonged like any other.
+    """
+    if not held:
+        return {}
+    # The attempt alone would do as a guard; the worker's id makes a mixed-up caller visible.
+    rows = session.execute(
+        update(JobRow)
+        .where(
+            tuple_(JobRow.id, JobRow.attempt).in_([(token.job_id, token.attempt) for token in held]),
+            JobRow.state == State.RUNNING,
+            JobRow.worker_id == worker_id,
+        )
+        .values(lease_expires_at=db_now(LEASE))
+        .returning(JobRow.id, JobRow.attempt, JobRow.stop_request)
+        .execution_options(synchronize_session=False)
+    )
+    return {Token(job_id, attempt): stop_request for job_id, attempt, stop_request in rows}
+
+
+def expire_lapsed(session: Session, limit: int = 100) -> Sequence[Token]:
+    """End the attempts whose lease lapsed. Only the sweep calls this, and only while it trusts the database's recent past."""
+    lapsed = (
+        select(JobRow.id, JobRow.attempt, WorkerRow.name)
+        .outerjoin(WorkerRow, WorkerRow.id == JobRow.worker_id)
+        .where(JobRow.state == State.RUNNING, JobRow.lease_expires_at < db_now())
+        .order_by(JobRow.id)
+        .limit(limit)
+        .with_for_update(skip_locked=True, of=JobRow)
+    )
+    ended = []
+    for job_id, attempt, worker_name in session.execute(lapsed).all():
+        token = Token(job_id, attempt)
+        lose(session, token, cause=f"Worker {worker_name or 'unknown'} gave no sign of life for {LEASE.seconds} s.")
+        ended.append(token)
+    return ended

@@ -1,0 +1,55 @@
+"""Bringing a database to the schema that this code needs."""
+
+from pathlib import Path
+
+from alembic import command
+from alembic.autogenerate import compare_metadata
+from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection
+
+from db.engine import Database
+from db.rows import Row
+
+
+def upgrade(database: Database, revision: str = "head") -> None:
+    """Apply the missing migrations, in one transaction. On SQLite that transaction keeps other processes out."""
+    with database.writing_engine.begin() as connection:
+        command.upgrade(_config(connection), revision)
+
+
+def downgrade(database: Database, revision: str) -> None:
+    """Undo migrations down to ``revision`` (``base``: all of them)."""
+    with database.writing_engine.begin() as connection:
+        command.downgrade(_config(connection), revision)
+
+
+def is_current(database: Database) -> bool:
+    """Whether every migration has been applied."""
+    with database.reading_engine.connect() as connection:
+        applied = MigrationContext.configure(connection).get_current_heads()
+        return set(applied) == set(ScriptDirectory.from_config(_config(connection)).get_heads())
+
+
+def drift(database: Database) -> list[object]:
+    """How the database differs from the tables of ``db.rows``; empty when it does not."""
+    with database.reading_engine.connect() as connection:
+        context = MigrationContext.configure(connection, opts={"compare_type": True})
+        return list(compare_metadata(context, Row.metadata))
+
+
+def new_revision(database: Database, message: str) -> None:
+    """Write a migration file from the difference between the database and ``db.rows``."""
+    with database.writing_engine.begin() as connection:
+        config = _config(connection)
+        number = len(list(ScriptDirectory.from_config(config).walk_revisions())) + 1
+        command.revision(config, message=message, autogenerate=True, rev_id=f"{number:04}")
+
+
+def _config(connection: Connection) -> Config:
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+    config.set_main_option("file_template", "%%(rev)s_%%(slug)s")
+    config.attributes["connection"] = connection
+    return config

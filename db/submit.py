@@ -1,0 +1,123 @@
+"""Accepting a job: once this transaction commits, the job can't be lost."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from db.clock import db_now
+from db.events import append_state
+from db.ids import new_id
+from db.rows import DependencyRow, FairClockRow, FileRow, IdempotencyRow, JobFileRow, JobRow
+from db.states import FINAL_STATES, State
+
+
+@dataclass(frozen=True)
+class NewJob:
+    """What a submission says, already validated."""
+
+    owner_id: str
+    kind: str
+    queue: str
+    spec: Mapping[str, Any]
+    max_attempts: int
+    priority: int = 4
+    time_limit: timedelta | None = None
+    deadline: timedelta | None = None
+    run_at: datetime | None = None
+    after: Sequence[str] = ()
+    tags: Mapping[str, str] = field(default_factory=dict)
+    file_ids: Sequence[str] = ()
+
+
+class IdempotencyConflict(Exception):
+    """The Idempotency-Key was used before with another body."""
+
+
+class UnknownReference(Exception):
+    """The submission names a job or file that its owner does not have; ``args[0]`` is the id."""
+
+
+def submit(session: Session, new: NewJob) -> JobRow:
+    """Write the job and its first event. Raises ``UnknownReference``."""
+    _check_owned(session, FileRow, new.file_ids, new.owner_id)
+    _check_owned(session, JobRow, new.after, new.owner_id)
+    # Whoever names a file takes a lock on its row first, as its deletion does: one of the two sees the other.
+    waits = new.run_at is not None or _any_unsettled(session, new.after)
+    job = JobRow(
+        id=new_id(),
+        owner_id=new.owner_id,
+        kind=new.kind,
+        queue=new.queue,
+        state=State.WAITING if waits else State.QUEUED,
+        precedence=9 - new.priority,
+        fair_tag=_next_fair_tag(session, new.owner_id, new.queue),
+        spec=dict(new.spec),
+        tags=dict(new.tags),
+        max_attempts=new.max_attempts,
+        time_limit_seconds=None if new.time_limit is None else new.time_limit.total_seconds(),
+        deadline_at=None if new.deadline is None else db_now(new.deadline),
+        run_at=new.run_at,
+        created_at=db_now(),
+        queued_at=None if waits else db_now(),
+    )
+    session.add(job)
+    session.flush()
+    session.add_all(DependencyRow(job_id=job.id, after_id=after_id) for after_id in set(new.after))
+    session.add_all(JobFileRow(job_id=job.id, file_id=file_id) for file_id in set(new.file_ids))
+    append_state(session, job.id, attempt=0, state=State(job.state))
+    session.flush()
+    session.refresh(job)
+    return job
+
+
+def submit_once(session: Session, new: NewJob, *, key: str, body_sha256: str) -> tuple[JobRow, bool]:
+    """Submit unless ``key`` already stands for a job of this owner: then that job. True when the job is new.
+
+    Two submissions at once with one key: the second breaks on the primary key (``IntegrityError``) and the caller
+    tries again, finding the first. Raises ``IdempotencyConflict`` for another body.
+    """
+    earlier = session.get(IdempotencyRow, (new.owner_id, key))
+    if earlier is not None:
+        if earlier.body_sha256 != body_sha256:
+            raise IdempotencyConflict(key)
+        return session.get_one(JobRow, earlier.job_id), False
+    job = submit(session, new)
+    session.add(IdempotencyRow(owner_id=new.owner_id, key=key, body_sha256=body_sha256, job_id=job.id))
+    session.flush()
+    return job, True
+
+
+def _check_owned(session: Session, row: type[JobRow] | type[FileRow], ids: Sequence[str], owner_id: str) -> None:
+    query = select(row.id).where(row.id.in_(ids), row.owner_id == owner_id).with_for_update(key_share=True, read=True)
+    found = set(session.scalars(query)) if ids else set()
+    for wanted in ids:
+        if wanted not in found:
+            raise UnknownReference(wanted)
+
+
+def _any_unsettled(session: Session, after: Sequence[str]) -> bool:
+    """Whether a job named in ``after`` is open or did not succeed; the janitor settles both cases."""
+    if not after:
+        return False
+    states = session.scalars(select(JobRow.state).where(JobRow.id.in_(after)))
+    return any(state not in FINAL_STATES or state != State.SUCCEEDED for state in states)
+
+
+def _next_fair_tag(session: Session, owner_id: str, queue: str) -> int:
+    """Start-time fair queueing (Goyal et al., 1996): an owner's next tag follows its last, but never lies behind the queue's
+    virtual time, so that neither an idle owner saves up turns nor a busy one crowds the others out."""
+    oldest_queued = select(func.min(JobRow.fair_tag)).where(JobRow.queue == queue, JobRow.state == State.QUEUED)
+    virtual_time = session.scalar(oldest_queued)
+    if virtual_time is None:
+        virtual_time = session.scalar(select(func.max(FairClockRow.last_tag)).where(FairClockRow.queue == queue)) or 0
+    clock = session.get(FairClockRow, (owner_id, queue), with_for_update=True)
+    if clock is None:
+        clock = FairClockRow(owner_id=owner_id, queue=queue, last_tag=virtual_time)
+        session.add(clock)
+    clock.last_tag = max(clock.last_tag + 1, virtual_time)
+    session.flush()
+    return clock.last_tag

@@ -1,0 +1,84 @@
+"""Worker processes: who is there, and what waits for whom."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sqlalchemy import func, select, update
+from sqlalchemy.orm import Session
+
+from db.clock import db_now
+from db.ids import new_id
+from db.rows import JobRow, WorkerRow
+from db.states import OPEN_STATES, State
+
+LIVE_WITHIN = timedelta(seconds=15)
+
+
+@dataclass(frozen=True)
+class QueueDepth:
+    """One queue's jobs and workers."""
+
+    queue: str
+    waiting: int
+    queued: int
+    running: int
+    oldest_queued_at: datetime | None
+    live_workers: int
+    slots: int
+
+
+def register(session: Session, *, name: str, hostname: str, pid: int, queue: str, slots: int) -> str:
+    """A fresh id for a worker process that starts."""
+    row = WorkerRow(id=new_id(), name=name, hostname=hostname, pid=pid, queue=queue, slots=slots)
+    session.add(row)
+    session.flush()
+    return row.id
+
+
+def seen(session: Session, worker_id: str) -> None:
+    """Note a sign of life."""
+    session.execute(update(WorkerRow).where(WorkerRow.id == worker_id).values(last_seen_at=db_now()))
+
+
+def stopped(session: Session, worker_id: str) -> None:
+    """Note that the worker ended in an orderly way."""
+    session.execute(update(WorkerRow).where(WorkerRow.id == worker_id).values(stopped_at=db_now()))
+
+
+def live_workers(session: Session) -> Sequence[WorkerRow]:
+    return session.scalars(
+        select(WorkerRow)
+        .where(WorkerRow.stopped_at.is_(None), WorkerRow.last_seen_at > db_now(-LIVE_WITHIN))
+        .order_by(WorkerRow.queue, WorkerRow.name)
+    ).all()
+
+
+def queue_depths(session: Session, queues: Sequence[str]) -> Sequence[QueueDepth]:
+    """One entry for each of the queues, in their order."""
+    counts: dict[tuple[str, str], int] = {}
+    for queue, state, count in session.execute(
+        select(JobRow.queue, JobRow.state, func.count())
+        .where(JobRow.state.in_(OPEN_STATES))
+        .group_by(JobRow.queue, JobRow.state)
+    ):
+        counts[queue, state] = count
+    oldest = {
+        queue: queued_at
+        for queue, queued_at in session.execute(
+            select(JobRow.queue, func.min(JobRow.queued_at)).where(JobRow.state == State.QUEUED).group_by(JobRow.queue)
+        )
+    }
+    workers = live_workers(session)
+    return [
+        QueueDepth(
+            queue=queue,
+            waiting=counts.get((queue, State.WAITING), 0),
+            queued=counts.get((queue, State.QUEUED), 0),
+            running=counts.get((queue, State.RUNNING), 0),
+            oldest_queued_at=oldest.get(queue),
+            live_workers=sum(worker.queue == queue for worker in workers),
+            slots=sum(worker.slots for worker in workers if worker.queue == queue),
+        )
+        for queue in queues
+    ]
