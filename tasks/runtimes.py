@@ -1,0 +1,27 @@
+"""What a kind may ask of the library that computes it.
+
+``runtime_name`` is the module under ``workers.runtimes`` whose ``create(settings)`` makes the real thing; tests pass
+fakes.
+"""
+
+from typing import ClassVar, Protocol
+
+from tasks.automl import AutoMLSpec
+from tasks.contracts import Document, JobContext
+from tasks.tabular import TrainingResult
+
+
+class H2OAutoML(Protocol):
+    """AutoML on one H2O cluster, which several jobs may share."""
+
+    runtime_name: ClassVar[str] = "h2o_automl"
+
+    def train(self, spec: AutoMLSpec, job: JobContext) -> TrainingResult:
+        """Train, test and explain; a later attempt of the same job goes on with what is still training in the cluster.
+
+        Raises ``InvalidInput`` for data that can't be trained on, ``ClusterLost`` when the next attempt has to start
+        anew, ``JobCancelled``, ``JobStoppedEmpty``, ``JobOutOfMemory``, ``UpstreamError``.
+        """
+
+    def clean_up(self, checkpoint: Document) -> None:
+        """Remove from the cluster everything that the job of this checkpoint made there. Doing it twice is harmless."""

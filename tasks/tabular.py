@@ -1,0 +1,108 @@
+"""What every kind that trains on a table asks for and answers: data, target, split, and the leader's quality."""
+
+import math
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, model_validator
+
+from tasks.contracts import Frozen, Input, JobResult, JobSpec
+
+Problem = Literal["auto", "classification", "regression"]
+ColumnName = Annotated[str, Field(min_length=1, max_length=1000)]
+
+
+class Split(Frozen):
+    """Shares of the rows, drawn at random: train and test, or train, validation and test."""
+
+    ratios: list[float] = Field(
+        default=[0.8, 0.2],
+        min_length=2,
+        max_length=3,
+        description="Two shares (train, test) or three (train, validation, test) that sum to 1.",
+    )
+    seed: int = Field(
+        default=1, ge=0, le=2**53 - 1, description="The same seed on the same data gives the same rows to each part."
+    )
+
+    @model_validator(mode="after")
+    def _shares_fill_one(self) -> Self:
+        if any(not 0 < ratio < 1 for ratio in self.ratios):
+            raise ValueError("each share in ratios must lie between 0 and 1")
+        if not math.isclose(sum(self.ratios), 1.0, abs_tol=1e-6):
+            raise ValueError(f"ratios must sum to 1, but they sum to {sum(self.ratios):g}")
+        return self
+
+
+class TableTraining(JobSpec):
+    """A table, what to predict from what, and which rows to hold out."""
+
+    dataset: Input = Field(description="The table: CSV (UTF-8, may be gzipped) with a header line, or Parquet.")
+    target: ColumnName = Field(description="The column to predict.")
+    features: list[ColumnName] | None = Field(
+        default=None, min_length=1, description="The columns to predict from; all but the target if not given."
+    )
+    problem: Problem = Field(
+        default="auto",
+        description=(
+            "auto: a target of text, true/false, or at most 20 distinct whole numbers means classification, "
+            "anything else regression."
+        ),
+    )
+    split: Split | None = Field(
+        default=None,
+        description="How to hold out rows of the dataset for testing; 80:20 if neither this nor test_dataset is given.",
+    )
+    validation_dataset: Input | None = Field(
+        default=None, description="Rows for validation, in a table of their own with the same columns."
+    )
+    test_dataset: Input | None = Field(
+        default=None, description="Rows for the final test, in a table of their own with the same columns."
+    )
+    explain: bool = Field(default=True, description="Explain the models afterwards, as tables and pictures.")
+
+    @model_validator(mode="after")
+    def _data_is_consistent(self) -> Self:
+        if self.features is not None:
+            if len(set(self.features)) != len(self.features):
+                raise ValueError("features names a column twice")
+            if self.target in self.features:
+                raise ValueError(f"the target {self.target!r} can't be one of the features too")
+        if self.split is not None and self.test_dataset is not None:
+            raise ValueError("give either split or test_dataset, not both")
+        if self.split is not None and len(self.split.ratios) == 3 and self.validation_dataset is not None:
+            raise ValueError("give either three ratios or validation_dataset, not both")
+        return self
+
+    @property
+    def effective_split(self) -> Split | None:
+        """The split to make; None where the test rows come in a table of their own."""
+        if self.test_dataset is not None:
+            return None
+        return self.split or Split()
+
+
+class ConfusionMatrix(Frozen):
+    """``matrix[i][j]``: test rows of class ``labels[i]`` that were predicted to be ``labels[j]``."""
+
+    labels: list[str]
+    matrix: list[list[int]]
+
+
+class TrainingResult(JobResult):
+    """What a training on a table found; the models themselves and all tables are artifacts."""
+
+    problem: Literal["classification", "regression"]
+    rows: dict[str, int] = Field(description="Rows in train, validation (if any) and test.")
+    leader: str = Field(description="Id of the best model.")
+    leader_algo: str
+    sort_metric: str = Field(description="The metric that the leaderboard is sorted by.")
+    models: int = Field(description="How many models the leaderboard has.")
+    test_metrics: dict[str, float | None] = Field(description="The leader's quality on the test rows.")
+    confusion_matrix: ConfusionMatrix | None = Field(default=None, description="On the test rows; classification only.")
+    runs: int = Field(description="How many trainings it took: more than 1 if a cluster was lost.")
+    stopped_early: bool = Field(default=False, description="Whether the training was stopped and kept its best so far.")
+    artifacts: dict[str, list[str]] = Field(description="Names of the job's artifacts, by what they are.")
+    explanation_missing: list[str] = Field(
+        default=[], description="Parts of the explanation that could not be made; the log says why."
+    )
+    warnings: list[str] = Field(default=[], description="What H2O warned of, and what was repaired on the way.")

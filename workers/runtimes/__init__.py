@@ -1,0 +1,1 @@
+"""Adapters of computing libraries: only ``workers.runtimes.X`` imports library X."""

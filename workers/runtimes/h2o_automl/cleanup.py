@@ -1,0 +1,62 @@
+"""Removes what a job made in a cluster: REST's defaults would leave every model and prediction there."""
+
+import re
+from collections.abc import Iterable
+
+from workers.runtimes.h2o_automl.client import H2OClient
+from workers.runtimes.h2o_automl.failures import H2OError
+from workers.runtimes.h2o_automl.frames import TERMINAL, frame_names, read_job, remove_key
+from workers.runtimes.h2o_automl.keys import RunKeys
+from workers.runtimes.h2o_automl.run_state import RunState
+from workers.runtimes.h2o_automl.training import cancel, find_job, look
+
+_INSTANCE = re.compile(r"AutoML_\d+_\d{8}_\d{6}")
+
+
+def remove_job(client: H2OClient, state: RunState) -> None:
+    """Remove everything of all runs of the job from this cluster. What is gone already is no error."""
+    tags: set[str] = set()
+    for run in range(1, state.run + 1):
+        tags |= _remove_automl(client, state, run)
+    remove_frames(client, RunKeys(state.job_id, state.run).job_prefix, tags)
+
+
+def remove_run_frames(client: H2OClient, keys: RunKeys) -> None:
+    """Remove the frames of a run whose AutoML never started, so that it can begin again under the same names."""
+    remove_frames(client, keys.prefix, ())
+
+
+def remove_frames(client: H2OClient, prefix: str, tags: Iterable[str]) -> None:
+    """Remove frames whose name has the job's prefix (H2O derives names) or one of its AutoMLs' instance tags."""
+    # A tag is followed by an underscore or ends the name, or AutoML_1 would match AutoML_1…0.
+    tagged = [re.compile(re.escape(tag) + r"(?!\d)") for tag in tags]
+    for name in frame_names(client):
+        if prefix in name or any(pattern.search(name) for pattern in tagged):
+            remove_key(client, name)
+
+
+def _remove_automl(client: H2OClient, state: RunState, run: int) -> set[str]:
+    """Remove one run's AutoML with its models; answers the tags in their names, which their predictions carry too."""
+    keys = RunKeys(state.job_id, run)
+    of_run = RunState(state.job_id, state.target, run, state.cluster_id)
+    view = look(client, of_run)
+    if view is None:
+        return set()
+    _end(client, state.job_key if run == state.run else "", of_run)
+    texts = [*(entry.model_id for entry in view.entries), *(event.message for event in view.events)]
+    tags = {found for text in texts for found in _INSTANCE.findall(text)}
+    # The AutoML goes before the frames: its own clean-up reads them.
+    remove_key(client, keys.automl(state.target))
+    for suffix in ("leaderboard", "eventlog", "custom_leaderboard"):
+        remove_key(client, f"{keys.project}_{suffix}")
+    return tags
+
+
+def _end(client: H2OClient, job_key: str, of_run: RunState) -> None:
+    try:
+        key = job_key or find_job(client, of_run)
+        if read_job(client, key)["status"] not in TERMINAL:
+            cancel(client, key)
+    except H2OError as exc:
+        if exc.status not in (400, 404):
+            raise

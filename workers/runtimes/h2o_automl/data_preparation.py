@@ -1,0 +1,74 @@
+"""Brings a job's checked tables into the cluster as its train, validation and test frames."""
+
+from pathlib import Path
+
+from tasks.automl import AutoMLSpec
+from tasks.contracts import JobContext
+from tasks.errors import InvalidInput, JobCancelled, JobStoppedEmpty
+from workers.runtimes.h2o_automl.client import H2OClient
+from workers.runtimes.h2o_automl.column_facts import TableFacts
+from workers.runtimes.h2o_automl.failures import doing
+from workers.runtimes.h2o_automl.frames import remove_key, row_count, split_frame, upload_table
+from workers.runtimes.h2o_automl.keys import RunKeys
+from workers.runtimes.h2o_automl.table_check import CheckedData
+
+
+def heed_stop(job: JobContext) -> None:
+    """End an attempt that has nothing to keep yet, if that is asked for."""
+    mode = job.should_stop()
+    if mode == "cancel":
+        raise JobCancelled("The job was cancelled.")
+    if mode == "stop":
+        raise JobStoppedEmpty("The job was stopped before its first model was ready.")
+
+
+def prepare_frames(
+    client: H2OClient, job: JobContext, spec: AutoMLSpec, keys: RunKeys, data: CheckedData, paths: dict[str, Path]
+) -> None:
+    """Upload and parse the tables at ``paths`` (by role) and split the dataset. An empty part is ``InvalidInput``."""
+    split = spec.effective_split
+    whole = "train" if split is None else "data"
+    _load(client, job, spec, data, data.dataset, paths["dataset"], keys.frame(whole))
+    if split is not None:
+        roles = ["train", "test"] if len(split.ratios) == 2 else ["train", "validation", "test"]
+        with doing("splitting the dataset"):
+            parts = list(zip((keys.frame(role) for role in roles), split.ratios, strict=True))
+            split_frame(client, keys.frame("data"), parts, split.seed)
+            remove_key(client, keys.frame("data"))
+    for role, facts in (("validation", data.validation), ("test", data.test)):
+        if facts is not None:
+            _load(client, job, spec, data, facts, paths[role], keys.frame(role))
+    for role, rows in frame_rows(client, spec, keys).items():
+        if rows == 0:
+            raise InvalidInput(f"The {role} part has no rows; use more data or other ratios.")
+
+
+def frame_rows(client: H2OClient, spec: AutoMLSpec, keys: RunKeys) -> dict[str, int]:
+    """The rows of each part, in the order train, validation, test."""
+    return {role: row_count(client, keys.frame(role)) for role in parts_of(spec)}
+
+
+def parts_of(spec: AutoMLSpec) -> tuple[str, ...]:
+    split = spec.effective_split
+    validated = spec.validation_dataset is not None or (split is not None and len(split.ratios) == 3)
+    return ("train", "validation", "test") if validated else ("train", "test")
+
+
+def _load(
+    client: H2OClient, job: JobContext, spec: AutoMLSpec, data: CheckedData, facts: TableFacts, path: Path, key: str
+) -> None:
+    kind = "Enum" if data.problem == "classification" else "Numeric"
+    with doing("reading the data"):
+        rows = upload_table(
+            client,
+            path,
+            key,
+            columns=facts.columns,
+            separator=facts.separator,
+            types={spec.target: kind},
+            tick=lambda: heed_stop(job),
+        )
+    if rows != facts.rows:
+        raise InvalidInput(
+            f"H2O read {rows} rows where the file has {facts.rows}; look for line breaks or stray quotes inside fields."
+        )

@@ -1,0 +1,122 @@
+"""Brings data into the cluster as frames, and splits them there."""
+
+import json
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+from workers.runtimes.h2o_automl.client import H2OClient, Json, path_part
+from workers.runtimes.h2o_automl.failures import H2OError, out_of_memory, plain_message
+
+TERMINAL = frozenset({"DONE", "FAILED", "CANCELLED"})
+
+
+def read_job(client: H2OClient, job_key: str) -> Json:
+    answer: Json = client.get(f"/3/Jobs/{path_part(job_key)}")["jobs"][0]
+    return answer
+
+
+def await_job(client: H2OClient, job_key: str, tick: Callable[[], None]) -> None:
+    """Wait for a short H2O job, calling ``tick`` between looks. Raises ``H2OError`` if it failed."""
+    pause = 0.02
+    while True:
+        job = read_job(client, job_key)
+        if job["status"] in TERMINAL:
+            break
+        tick()
+        time.sleep(pause)
+        pause = min(pause * 1.5, 0.5)
+    if job["status"] != "DONE":
+        reason = job.get("exception") or f"its job ended as {job['status']}"
+        if "OutOfMemory" in reason:
+            raise out_of_memory("this step")
+        raise H2OError(412, job["status"], plain_message(reason))
+
+
+def upload_table(
+    client: H2OClient,
+    path: Path,
+    key: str,
+    *,
+    columns: Sequence[str],
+    separator: str | None,
+    types: Mapping[str, str],
+    tick: Callable[[], None],
+) -> int:
+    """Upload and parse a file into the frame ``key``; answers its number of rows.
+
+    ``columns`` are the names as the check found them (they replace H2O's, which keep a byte order mark); ``separator``
+    is None for Parquet. ``types`` sets H2O column types (``Enum``, ``Numeric``, …) over H2O's guess.
+    """
+    raw = f"{key}_raw"
+    client.upload(path, raw)
+    guess = {"source_frames": _names([raw])}
+    if separator is not None:
+        guess |= {"separator": str(ord(separator)), "check_header": "1", "parse_type": "CSV"}
+    setup = client.post("/3/ParseSetup", guess)
+    if setup["number_columns"] != len(columns):
+        raise H2OError(412, "", f"it found {setup['number_columns']} columns where the header names {len(columns)}")
+    column_types = [types.get(name, guessed) for name, guessed in zip(columns, setup["column_types"], strict=True)]
+    parse = client.post(
+        "/3/Parse",
+        {
+            "source_frames": _names([raw]),
+            "destination_frame": key,
+            "parse_type": setup["parse_type"],
+            "separator": str(setup["separator"]),
+            "number_columns": str(len(columns)),
+            "single_quotes": str(setup["single_quotes"]).lower(),
+            "column_names": _names(columns),
+            "column_types": _names(column_types),
+            "check_header": str(setup["check_header"]),
+            "chunk_size": str(setup["chunk_size"]),
+            "delete_on_done": "true",
+        },
+    )
+    await_job(client, parse["job"]["key"]["name"], tick)
+    return row_count(client, key)
+
+
+def split_frame(client: H2OClient, key: str, parts: Sequence[tuple[str, float]], seed: int) -> None:
+    """Split a frame by row into ``parts`` (key and share; the shares sum to 1), as ``h2o.H2OFrame.split_frame`` does.
+
+    The same seed gives the same rows as there. The parts are made by ``assign``, so that they outlive the session.
+    """
+    random = f"{key}_random"
+    session = client.post("/4/sessions")["session_key"]
+    try:
+        _rapids(client, session, f"(assign {random} (h2o.runif {key} {seed}))")
+        low = 0.0
+        for index, (part, share) in enumerate(parts):
+            last = index == len(parts) - 1
+            conditions = [f"(> {random} {low!r})"] if index else []
+            if not last:
+                conditions.append(f"(<= {random} {low + share!r})")
+            rows = conditions[0] if len(conditions) == 1 else f"(& {' '.join(conditions)})"
+            _rapids(client, session, f"(assign {part} (rows {key} {rows}))")
+            low += share
+    finally:
+        client.delete(f"/3/DKV/{random}")
+        client.delete(f"/4/sessions/{path_part(session)}")
+
+
+def row_count(client: H2OClient, key: str) -> int:
+    return int(client.get(f"/3/Frames/{path_part(key)}/light")["frames"][0]["rows"])
+
+
+def frame_names(client: H2OClient) -> list[str]:
+    return [frame["frame_id"]["name"] for frame in client.get("/3/Frames")["frames"]]
+
+
+def remove_key(client: H2OClient, key: str, *, cascade: bool = True) -> None:
+    """Remove a key and, with ``cascade``, what hangs on it: REST's own default leaks every model of an AutoML."""
+    client.delete(f"/3/DKV/{path_part(key)}", params={"cascade": str(cascade).lower()})
+
+
+def _rapids(client: H2OClient, session: str, expression: str) -> None:
+    # Expressions hold only keys and numbers of our own making: Rapids can set system properties of the JVM.
+    client.post("/99/Rapids", {"ast": expression, "session_id": session})
+
+
+def _names(names: Sequence[str]) -> str:
+    return json.dumps(list(names), ensure_ascii=False)

@@ -1,0 +1,41 @@
+"""The names that one run of a job uses in a cluster."""
+
+import hashlib
+import re
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class RunKeys:
+    """Names of everything that run ``run`` (counted from 1) of a job makes in the cluster.
+
+    No name of one job or run is contained in another's: the job's part has a fixed length and each part ends with a
+    delimiter, so clean-up may match by prefix.
+    """
+
+    job_id: str
+    run: int
+
+    @property
+    def job_prefix(self) -> str:
+        plain = self.job_id.replace("-", "").lower()
+        if re.fullmatch(r"[0-9a-f]{32}", plain) is None:
+            plain = hashlib.sha256(self.job_id.encode()).hexdigest()[:32]
+        return f"job_{plain}_r"
+
+    @property
+    def prefix(self) -> str:
+        return f"{self.job_prefix}{self.run}_"
+
+    @property
+    def project(self) -> str:
+        """H2O's name of the AutoML; it has to start with a letter."""
+        return f"{self.prefix}automl"
+
+    def automl(self, target: str) -> str:
+        """The key that H2O gives the AutoML object of this project and response column."""
+        return f"{self.project}@@{target}"
+
+    def frame(self, role: str) -> str:
+        """``role`` is ``data``, ``train``, ``validation``, ``test``, …"""
+        return f"{self.prefix}{role}"

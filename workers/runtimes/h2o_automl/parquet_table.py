@@ -1,0 +1,77 @@
+"""Reads a Parquet file's schema and target, and refuses what H2O can't read or misreads."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from tasks.errors import InvalidInput
+from workers.runtimes.h2o_automl.column_facts import MOST_COUNTED, TableFacts, TargetFacts
+from workers.runtimes.h2o_automl.csv_table import require_columns, require_names
+
+# H2O 3.46 fails on brotli, and reads lz4 as rows of junk without an error.
+READABLE_CODECS = frozenset({"UNCOMPRESSED", "SNAPPY", "GZIP", "ZSTD"})
+
+
+def is_parquet(path: Path) -> bool:
+    with path.open("rb") as file:
+        return file.read(4) == b"PAR1"
+
+
+def read_parquet(path: Path, role: str, target: str, wanted: Sequence[str] | None) -> TableFacts:
+    """Read the file's schema and what has to be known of its columns. Raises ``InvalidInput`` that names the column."""
+    try:
+        with pq.ParquetFile(path) as file:
+            schema = file.schema_arrow
+            require_names(schema.names, role)
+            require_columns(schema.names, role, target, wanted)
+            _require_readable(file, schema, role)
+            varying = _varying(file, [name for name in schema.names if name != target])
+            facts = _target_facts(file.read(columns=[target]).column(0))
+            return TableFacts(tuple(schema.names), file.metadata.num_rows, None, facts, varying)
+    except (pa.ArrowException, OSError) as exc:
+        raise InvalidInput(f"The {role} can't be read as Parquet: {str(exc).splitlines()[0]}.") from exc
+
+
+def _require_readable(file: pq.ParquetFile, schema: pa.Schema, role: str) -> None:
+    for field in schema:
+        if pa.types.is_nested(field.type) or pa.types.is_binary(field.type):
+            raise InvalidInput(
+                f"Column {field.name!r} of the {role} holds {field.type}, which is no plain value; drop it."
+            )
+    for group in range(file.metadata.num_row_groups):
+        for index in range(file.metadata.num_columns):
+            codec = file.metadata.row_group(group).column(index).compression
+            if codec not in READABLE_CODECS:
+                raise InvalidInput(
+                    f"The {role} is compressed with {codec.lower()}, which H2O can't read; write it with "
+                    "snappy, gzip, zstd or none."
+                )
+
+
+def _varying(file: pq.ParquetFile, names: list[str]) -> frozenset[str]:
+    varying = set()
+    for name in names:
+        column = file.read(columns=[name]).column(0)
+        if column.null_count not in (0, len(column)) or len(column.unique()) > 1:
+            varying.add(name)
+    return frozenset(varying)
+
+
+def _target_facts(column: pa.ChunkedArray) -> TargetFacts:
+    facts = TargetFacts(present=len(column) - column.null_count, missing=column.null_count)
+    kind = column.type.value_type if pa.types.is_dictionary(column.type) else column.type
+    for entry in pc.value_counts(column.drop_null()).slice(0, MOST_COUNTED):
+        facts.counts[str(entry["values"].as_py())] = entry["counts"].as_py()
+    facts.numeric = pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind)
+    facts.whole = facts.numeric
+    if facts.numeric and facts.present:
+        numbers = column.cast(pa.float64()).drop_null()
+        bounds = pc.min_max(numbers)
+        facts.lowest, facts.highest = bounds["min"].as_py(), bounds["max"].as_py()
+        facts.whole = bool(pc.all(pc.equal(pc.floor(numbers), numbers)).as_py())
+    elif facts.counts:
+        facts.first_text = (1, next(iter(facts.counts)))
+    return facts

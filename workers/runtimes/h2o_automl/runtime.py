@@ -1,0 +1,106 @@
+"""AutoML on a cluster, from the checked data to the explained leader."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import ClassVar
+
+from tasks.automl import AutoMLSpec
+from tasks.contracts import Document, JobContext
+from tasks.errors import ClusterLost
+from tasks.tabular import TrainingResult
+from workers.runtimes.h2o_automl import training
+from workers.runtimes.h2o_automl.automl_request import automl_request
+from workers.runtimes.h2o_automl.cleanup import remove_job, remove_run_frames
+from workers.runtimes.h2o_automl.client import H2OClient
+from workers.runtimes.h2o_automl.connection import ClusterSource
+from workers.runtimes.h2o_automl.data_preparation import heed_stop, parts_of, prepare_frames
+from workers.runtimes.h2o_automl.failures import doing
+from workers.runtimes.h2o_automl.outcome import conclude
+from workers.runtimes.h2o_automl.run_state import Entry, RunState, enter
+from workers.runtimes.h2o_automl.table_check import CheckedData, check_tables
+
+CLUSTER_PATIENCE_SECONDS = 120.0
+# The explanation's part of the whole job's progress.
+EXPLANATION_SHARE = 0.1
+
+
+class H2OAutoMLRuntime:
+    """The ``tasks.runtimes.H2OAutoML`` of one cluster."""
+
+    runtime_name: ClassVar[str] = "h2o_automl"
+
+    def __init__(self, source: ClusterSource) -> None:
+        self._source = source
+
+    def train(self, spec: AutoMLSpec, job: JobContext) -> TrainingResult:
+        paths = _input_paths(spec, job)
+        job.progress(0.0, "Checking the data.")
+        data = check_tables(spec, paths["dataset"], paths.get("validation"), paths.get("test"))
+        heed_stop(job)
+        with self._connected(job) as client, doing("the job"):
+            state = self._enter_run(client, job, spec, data, paths)
+            share = 1 - EXPLANATION_SHARE if spec.explain else 1.0
+            trained = training.Watch(client, job, spec, state, share).until_end()
+            return conclude(client, job, spec, data, trained, share)
+
+    def clean_up(self, checkpoint: Document) -> None:
+        state = RunState.from_document(checkpoint)
+        if self._source.locate() is None:
+            return
+        try:
+            client = H2OClient(self._source, _unguarded)
+        except ClusterLost:
+            return
+        try:
+            if client.cluster_id == state.cluster_id:
+                with doing("the clean-up"):
+                    remove_job(client, state)
+        finally:
+            client.close()
+
+    @contextmanager
+    def _connected(self, job: JobContext) -> Iterator[H2OClient]:
+        if self._source.locate() is None:
+            job.progress(0.0, "Waiting for the H2O cluster to start.")
+        client = H2OClient(self._source, job.guard, patience_seconds=CLUSTER_PATIENCE_SECONDS)
+        try:
+            yield client
+        finally:
+            client.close()
+
+    def _enter_run(
+        self, client: H2OClient, job: JobContext, spec: AutoMLSpec, data: CheckedData, paths: dict[str, Path]
+    ) -> RunState:
+        saved = None if job.saved_checkpoint is None else RunState.from_document(job.saved_checkpoint)
+        how, state = enter(
+            saved, job.job_id, spec.target, client.cluster_id, lambda run: training.look(client, run) is not None
+        )
+        if how is Entry.ATTACH:
+            return training.attach(client, job, state)
+        if how is Entry.REPEAT:
+            remove_run_frames(client, state.keys)
+        if state.run > 1 and how is Entry.BEGIN:
+            job.log(f"The cluster lost the AutoML; run {state.run} starts on a new one.", "warning")
+        job.checkpoint(state.document())
+        job.progress(0.0, "Bringing the data into the cluster.")
+        prepare_frames(client, job, spec, state.keys, data, paths)
+        request = automl_request(
+            spec,
+            state.keys,
+            columns=data.dataset.columns,
+            features=data.features,
+            budget_seconds=state.remaining_seconds(spec.effective_max_runtime_secs),
+            validated="validation" in parts_of(spec),
+        )
+        with doing("starting the training"):
+            return training.start(client, job, state, request)
+
+
+def _input_paths(spec: AutoMLSpec, job: JobContext) -> dict[str, Path]:
+    named = {"dataset": spec.dataset, "validation": spec.validation_dataset, "test": spec.test_dataset}
+    return {role: job.input_path(source) for role, source in named.items() if source is not None}
+
+
+def _unguarded() -> None:
+    """Clean-up belongs to whoever the database lets do it, after the job's end; there is no lease to check."""

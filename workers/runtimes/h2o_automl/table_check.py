@@ -1,0 +1,134 @@
+"""Refuses data that H2O would fail on, or train nothing from, before anything goes to the cluster."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from tasks.automl import AutoMLSpec
+from tasks.errors import InvalidInput
+from workers.runtimes.h2o_automl.column_facts import TableFacts, TargetFacts
+from workers.runtimes.h2o_automl.csv_table import read_csv
+from workers.runtimes.h2o_automl.parquet_table import is_parquet, read_parquet
+
+FEWEST_ROWS = 20
+MOST_CLASSES = 1000
+# At most this many distinct whole numbers are taken for classes rather than amounts.
+MOST_NUMBERED_CLASSES = 20
+
+
+@dataclass(frozen=True)
+class CheckedData:
+    """The tables of a spec, read through and found fit, and what they mean."""
+
+    dataset: TableFacts
+    validation: TableFacts | None
+    test: TableFacts | None
+    problem: Literal["classification", "regression"]
+    features: tuple[str, ...]
+    classes: int
+
+
+def check_tables(spec: AutoMLSpec, dataset: Path, validation: Path | None, test: Path | None) -> CheckedData:
+    """Read all tables of the spec through. Raises ``InvalidInput`` that names what is wrong and says what to do."""
+    special = list(spec.special_columns.values())
+    facts = _read(dataset, "dataset", spec.target, [*(spec.features or ()), *special])
+    problem = decide_problem(spec.problem, facts.target)
+    complaint = spec.misfit(problem)
+    if complaint is not None:
+        raise InvalidInput(f"The target {spec.target!r} makes this {problem}, and {complaint}.")
+    features = spec.features or [name for name in facts.columns if name not in (spec.target, *special)]
+    _require_features(spec, facts, features)
+    _require_target(spec.target, problem, facts)
+    _require_rows(facts, spec.nfolds)
+    others = [
+        _check_other(path, role, spec.target, features, problem, facts)
+        for path, role in ((validation, "validation_dataset"), (test, "test_dataset"))
+    ]
+    classes = len(facts.target.counts) if problem == "classification" else 0
+    if spec.class_sampling_factors is not None and len(spec.class_sampling_factors) != classes:
+        raise InvalidInput(
+            f"class_sampling_factors has {len(spec.class_sampling_factors)} numbers for {classes} classes."
+        )
+    return CheckedData(facts, others[0], others[1], problem, tuple(features), classes)
+
+
+def decide_problem(
+    asked: Literal["auto", "classification", "regression"], target: TargetFacts
+) -> Literal["classification", "regression"]:
+    """What ``problem: auto`` means for a target: classes if it is text, true/false, or few distinct whole numbers."""
+    if asked != "auto":
+        return asked
+    few = len(target.counts) <= min(MOST_NUMBERED_CLASSES, max(2, target.present // 2))
+    return "classification" if not target.numeric or (target.whole and few) else "regression"
+
+
+def _read(path: Path, role: str, target: str, wanted: Sequence[str]) -> TableFacts:
+    read = read_parquet if is_parquet(path) else read_csv
+    facts = read(path, role, target, wanted)
+    if facts.rows == 0:
+        raise InvalidInput(f"The {role} has a header but no rows.")
+    return facts
+
+
+def _check_other(
+    path: Path | None, role: str, target: str, features: Sequence[str], problem: str, training: TableFacts
+) -> TableFacts | None:
+    if path is None:
+        return None
+    facts = _read(path, role, target, features)
+    if facts.target.present == 0:
+        raise InvalidInput(f"The target {target!r} is missing in every row of the {role}.")
+    if problem == "classification":
+        unknown = sorted(set(facts.target.counts) - set(training.target.counts))
+        if unknown:
+            raise InvalidInput(
+                f"The {role} has the class {unknown[0]!r} in {target!r}, which the dataset doesn't have."
+            )
+    else:
+        _require_numbers(target, facts, role)
+    return facts
+
+
+def _require_features(spec: AutoMLSpec, facts: TableFacts, features: Sequence[str]) -> None:
+    if not features:
+        raise InvalidInput("The dataset has no column left to predict from.")
+    for column in spec.monotone_constraints or ():
+        if column not in features:
+            raise InvalidInput(f"monotone_constraints names {column!r}, which is not one of the features.")
+    if not facts.varying & set(features) and facts.rows > 1:
+        raise InvalidInput("Every feature has the same value in all rows, so there is nothing to learn from.")
+
+
+def _require_target(target: str, problem: str, facts: TableFacts) -> None:
+    if facts.target.present == 0:
+        raise InvalidInput(f"The target {target!r} is missing in every row.")
+    if problem == "regression":
+        _require_numbers(target, facts, "dataset")
+        if facts.target.lowest == facts.target.highest:
+            raise InvalidInput(f"The target {target!r} has the same value in every row, so there is nothing to learn.")
+        return
+    classes = len(facts.target.counts)
+    if classes < 2:
+        raise InvalidInput(f"The target {target!r} has only one class ({next(iter(facts.target.counts))!r}).")
+    if classes > MOST_CLASSES or (classes > 50 and classes > facts.target.present // 2):
+        many = f"more than {MOST_CLASSES}" if classes > MOST_CLASSES else str(classes)
+        advice = "set problem to regression" if facts.target.numeric else "choose a column with fewer"
+        raise InvalidInput(f"The target {target!r} has {many} different values, too many for classes; {advice}.")
+
+
+def _require_numbers(target: str, facts: TableFacts, role: str) -> None:
+    if not facts.target.numeric:
+        line, text = facts.target.first_text or (0, "")
+        where = f" in line {line}" if facts.separator is not None else ""
+        raise InvalidInput(
+            f"Regression needs numbers in the target {target!r}, but the {role} has {text[:60]!r}{where}."
+        )
+
+
+def _require_rows(facts: TableFacts, nfolds: int) -> None:
+    needed = max(FEWEST_ROWS, nfolds)
+    if facts.target.present < needed:
+        raise InvalidInput(
+            f"The dataset has {facts.target.present} rows with a target; training and testing need at least {needed}."
+        )

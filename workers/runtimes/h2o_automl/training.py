@@ -1,0 +1,205 @@
+"""Starts an AutoML without waiting for it, or attaches to one, and watches it to its end."""
+
+import time
+from dataclasses import dataclass, replace
+
+from tasks.automl import AutoMLSpec
+from tasks.contracts import JobContext, Leaderboard, LogLevel
+from tasks.errors import ClusterLost, InvalidInput, JobCancelled, JobStoppedEmpty
+from workers.runtimes.h2o_automl.automl_view import AutoMLView, read_automl
+from workers.runtimes.h2o_automl.client import H2OClient, Json, path_part
+from workers.runtimes.h2o_automl.failures import H2OError, out_of_memory, plain_message
+from workers.runtimes.h2o_automl.frames import TERMINAL, read_job
+from workers.runtimes.h2o_automl.run_state import RunState
+from workers.runtimes.h2o_automl.training_progress import measure
+
+POLL_SECONDS = 0.5
+HEALTH_SECONDS = 5.0
+CHECKPOINT_SECONDS = 15.0
+# H2O may finish a model and build the ensembles after its time; what takes longer than this is stuck.
+OVERTIME_SHARE = 0.5
+OVERTIME_SECONDS = 600.0
+CANCEL_SECONDS = 60.0
+_LEVELS: dict[str, LogLevel] = {"DEBUG": "debug", "INFO": "info", "WARN": "warning", "ERROR": "error"}
+
+
+@dataclass(frozen=True)
+class Trained:
+    """How a training ended; ``view`` has at least one model."""
+
+    view: AutoMLView
+    state: RunState
+    stopped_early: bool
+    warnings: tuple[str, ...]
+
+
+def look(client: H2OClient, state: RunState) -> AutoMLView | None:
+    """The AutoML as it is now; None if the cluster doesn't know it."""
+    return read_automl(client.get(f"/99/AutoML/{path_part(state.keys.project)}"))
+
+
+def start(client: H2OClient, job: JobContext, state: RunState, request: Json) -> RunState:
+    """Start the AutoML. The run is checkpointed before, so that no attempt can start it twice."""
+    state = replace(state, phase="starting")
+    job.checkpoint(state.document())
+    answer = client.post_json("/99/AutoMLBuilder", request)
+    state = replace(state, phase="training", job_key=answer["job"]["key"]["name"])
+    job.checkpoint(state.document())
+    return state
+
+
+def attach(client: H2OClient, job: JobContext, state: RunState) -> RunState:
+    """Find the H2O job of an AutoML that runs, or ran, in the cluster."""
+    if not state.job_key:
+        state = replace(state, phase="training", job_key=find_job(client, state))
+        job.checkpoint(state.document())
+    job.log(f"Attached again to run {state.run} of the AutoML, which went on in the cluster.")
+    return state
+
+
+def find_job(client: H2OClient, state: RunState) -> str:
+    """The key of the H2O job that trains the AutoML. Lists every job that the cluster ever had: not for polling."""
+    wanted = state.keys.automl(state.target)
+    for listed in client.get("/3/Jobs")["jobs"]:
+        if (listed["dest"] or {}).get("name") == wanted:
+            return str(listed["key"]["name"])
+    raise ClusterLost("The cluster has the AutoML but no longer its job; it will be trained anew.")
+
+
+def cancel(client: H2OClient, job_key: str) -> None:
+    """Cancel an H2O job and wait until it has ended, as far as it does within a minute."""
+    client.post(f"/3/Jobs/{path_part(job_key)}/cancel")
+    deadline = time.monotonic() + CANCEL_SECONDS
+    while read_job(client, job_key)["status"] not in TERMINAL:
+        if time.monotonic() > deadline:
+            raise ClusterLost("The cluster doesn't end a training that was cancelled; it will be trained anew.")
+        time.sleep(0.2)
+
+
+class Watch:
+    """Watches one run: passes on what is new, heeds stop and cancel, and notices a cluster that stopped working."""
+
+    def __init__(self, client: H2OClient, job: JobContext, spec: AutoMLSpec, state: RunState, share: float) -> None:
+        """``share`` is the training's part of the job's whole progress, 0 to 1."""
+        self._client = client
+        self._job = job
+        self._spec = spec
+        self._state = state
+        self._share = share
+        self._budget = state.remaining_seconds(spec.effective_max_runtime_secs)
+        self._board: Leaderboard | None = None
+        self._last_message = ""
+        self._health_due = 0.0
+        self._checkpoint_due = time.monotonic() + CHECKPOINT_SECONDS
+        self._warnings: list[str] = []
+
+    def until_end(self) -> Trained:
+        """Wait for the training's end. Raises what its failure means."""
+        while True:
+            h2o_job = self._look_at_job()
+            view = self._pass_on(h2o_job)
+            if h2o_job["status"] in TERMINAL:
+                return self._conclude(h2o_job, view)
+            self._heed_requests()
+            self._require_health()
+            self._require_timeliness(h2o_job)
+            self._job.wait(POLL_SECONDS)
+
+    def _look_at_job(self) -> Json:
+        try:
+            return read_job(self._client, self._state.job_key)
+        except H2OError as exc:
+            raise ClusterLost("The AutoML vanished from the cluster; it will be trained anew.") from exc
+
+    def _pass_on(self, h2o_job: Json) -> AutoMLView:
+        view = look(self._client, self._state)
+        if view is None:
+            raise ClusterLost("The AutoML vanished from the cluster; it will be trained anew.")
+        for event in view.events[self._state.events_seen :]:
+            self._job.log(plain_message(event.message), _LEVELS.get(event.level.upper(), "info"))
+        elapsed = h2o_job["msec"] / 1000
+        self._state = replace(self._state, events_seen=len(view.events), used_seconds=elapsed)
+        self._show(view, elapsed, complete=h2o_job["status"] in TERMINAL)
+        if time.monotonic() > self._checkpoint_due:
+            self._job.checkpoint(self._state.document())
+            self._checkpoint_due = time.monotonic() + CHECKPOINT_SECONDS
+        return view
+
+    def _show(self, view: AutoMLView, elapsed: float, *, complete: bool) -> None:
+        board = Leaderboard(
+            run=self._state.run, sort_metric=view.sort_metric, entries=list(view.entries), complete=complete
+        )
+        if view.entries and board != self._board:
+            self._job.leaderboard(board)
+            self._board = board
+        progress = measure(
+            models=view.base_models,
+            max_models=self._spec.max_models,
+            elapsed_seconds=elapsed,
+            budget_seconds=self._budget,
+            now_training=view.now_training,
+        )
+        if progress.message != self._last_message:
+            fraction = None if progress.fraction is None else progress.fraction * self._share
+            self._job.progress(fraction, f"Training: {progress.message}.", progress.eta_seconds)
+            self._last_message = progress.message
+
+    def _heed_requests(self) -> None:
+        mode = self._job.should_stop()
+        if mode == "cancel":
+            cancel(self._client, self._state.job_key)
+            raise JobCancelled("The training was cancelled.")
+        if mode == "stop" and not self._state.stopping:
+            self._job.log("Stopping early; the models so far are kept.")
+            self._end_early()
+
+    def _end_early(self) -> None:
+        # Saved first, so that a later attempt knows that the cancelled AutoML was ended by us.
+        self._state = replace(self._state, stopping=True)
+        self._job.checkpoint(self._state.document())
+        cancel(self._client, self._state.job_key)
+
+    def _require_health(self) -> None:
+        if time.monotonic() < self._health_due:
+            return
+        self._health_due = time.monotonic() + HEALTH_SECONDS
+        if not self._client.healthy():
+            raise ClusterLost("The H2O cluster lost a node, and what it was computing with it.")
+
+    def _require_timeliness(self, h2o_job: Json) -> None:
+        """H2O reports a job as running for ever when it can't go on."""
+        if not self._budget or self._state.stopping:
+            return
+        if h2o_job["msec"] / 1000 > self._budget * (1 + OVERTIME_SHARE) + OVERTIME_SECONDS:
+            self._warn(f"H2O went on long after the {self._budget:.0f} s it was given, so it was ended.")
+            self._end_early()
+
+    def _conclude(self, h2o_job: Json, view: AutoMLView) -> Trained:
+        status, reason = h2o_job["status"], plain_message(h2o_job.get("exception") or "")
+        if not view.entries:
+            raise self._nothing_trained(status, reason, view)
+        if status == "FAILED":
+            self._warn(f"H2O ended the training with an error, and the models until then are kept: {reason}")
+        if status == "CANCELLED" and not self._state.stopping:
+            self._warn("The AutoML was cancelled inside the cluster, and the models until then are kept.")
+        state = replace(self._state, phase="trained")
+        self._job.checkpoint(state.document())
+        return Trained(view, state, status == "CANCELLED", tuple(self._warnings))
+
+    def _nothing_trained(self, status: str, reason: str, view: AutoMLView) -> Exception:
+        if self._state.stopping:
+            return JobStoppedEmpty("The training was stopped before its first model was ready.")
+        if status == "CANCELLED":
+            return ClusterLost("The AutoML was cancelled inside the cluster; it will be trained anew.")
+        cause = reason or plain_message(view.complaint or "")
+        if "OutOfMemory" in cause or "heap space" in cause:
+            return out_of_memory("training")
+        if not cause and self._budget:
+            return InvalidInput(
+                f"No model was ready within {self._budget:.0f} s; raise max_runtime_secs or include faster algorithms."
+            )
+        return InvalidInput(f"H2O could train no model on this data: {cause or 'it gives no reason'}")
+
+    def _warn(self, message: str) -> None:
+        self._job.log(message, "warning")
+        self._warnings.append(message)
