@@ -1,0 +1,117 @@
+"""``python -P -m workers --queue h2o [--slots N]``: one worker, until SIGTERM."""
+
+import argparse
+import os
+import socket
+import sys
+from pathlib import Path
+from typing import Any
+
+import structlog
+from celery import Celery, signals
+
+import db
+import tasks
+import workers
+from db import workers as worker_rows
+from db.claims import Claimant
+from db.engine import Database
+from db.settings import DatabaseSettings
+from tasks.celery_app import make_app, register_kinds
+from tasks.hints import HintSender
+from tasks.logs import configure
+from tasks.queues import Queue
+from tasks.registry import load_kinds
+from tasks.settings import BrokerSettings
+from workers.placement import default_slots, runner_settings, take_place
+from workers.settings import WorkerSettings
+from workers.slots import Slots
+from workers.supervisor import Supervisor
+
+log = structlog.get_logger()
+
+
+def check_rooms() -> None:
+    """Exit if another module has taken one of our common names (a ``tasks.py`` on PYTHONPATH, say)."""
+    ours = Path(workers.__file__ or "").parent.parent
+    for room in (db, tasks):
+        if Path(room.__file__ or "").parent.parent != ours:
+            sys.exit(f"{room.__name__} is {room.__file__}, which is not Turnout's; take it off PYTHONPATH.")
+
+
+def main() -> None:
+    check_rooms()
+    parser = argparse.ArgumentParser(prog="turnout worker", description="Run jobs of one queue.")
+    parser.add_argument("--queue", required=True, choices=[queue.value for queue in Queue])
+    parser.add_argument("--slots", type=int, help="jobs at once (default: one; on cpu one for each core)")
+    arguments = parser.parse_args()
+    slots = arguments.slots or default_slots(arguments.queue)
+    settings, broker, data = WorkerSettings(), BrokerSettings(), DatabaseSettings()
+    name, _lock = take_place(settings, arguments.queue)
+    configure(f"worker-{name}")
+    app = make_app(broker.broker_url.get_secret_value())
+    supervisor = _assemble(settings, broker, data, queue=arguments.queue, slots=slots, name=name, app=app)
+    supervisor.start()
+    log.info("worker_started", queue=arguments.queue, slots=slots)
+    code = _consume(app, supervisor, name=name, queue=arguments.queue, slots=slots)
+    supervisor.close()
+    log.info("worker_stopped")
+    # Celery's threads may still hold connections that nobody needs any more; there is nothing left to wait for.
+    sys.stderr.flush()
+    os._exit(code)
+
+
+def _assemble(
+    settings: WorkerSettings,
+    broker: BrokerSettings,
+    data: DatabaseSettings,
+    *,
+    queue: str,
+    slots: int,
+    name: str,
+    app: Celery,
+) -> Supervisor:
+    database = Database(data.url)
+    kinds = load_kinds(broker.kinds)
+    with database.write() as session:
+        worker_id = worker_rows.register(
+            session, name=name, hostname=socket.gethostname(), pid=os.getpid(), queue=queue, slots=slots
+        )
+    supervisor = Supervisor(
+        settings=settings,
+        data=data,
+        database=database,
+        sender=HintSender(broker.broker_url.get_secret_value()),
+        kinds=kinds,
+        claimant=Claimant(worker_id, name),
+        queue=queue,
+        slots=Slots(runner_settings(settings, worker=name, queue=queue, slots=slots, kinds=broker.kinds)),
+    )
+    register_kinds(app, kinds, supervisor.carry)
+    return supervisor
+
+
+def _consume(app: Celery, supervisor: Supervisor, *, name: str, queue: str, slots: int) -> int:
+    """Take hints until the worker is told to stop; returns the exit code."""
+
+    @signals.worker_shutting_down.connect(weak=False)  # type: ignore[untyped-decorator]
+    def stopping(**_fields: Any) -> None:
+        supervisor.shut_down()
+
+    worker = app.Worker(
+        hostname=f"{name}@{socket.gethostname()}",
+        pool="threads",
+        concurrency=slots,
+        queues=[queue],
+        loglevel="WARNING",
+        task_events=True,
+        without_gossip=True,
+        without_mingle=True,
+        quiet=True,
+    )
+    worker.start()
+    return int(worker.exitcode or 0)
+
+
+if __name__ == "__main__":
+    main()

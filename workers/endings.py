@@ -1,0 +1,97 @@
+"""How an attempt's end is written down: which way it ended, turned into the one transaction that says so."""
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from enum import Enum, auto
+from typing import Any
+
+import structlog
+from sqlalchemy.exc import OperationalError
+from sqlalchemy.orm import Session
+
+from db import finish
+from db.claims import Token
+from db.engine import Database
+from db.states import Reason, State
+
+log = structlog.get_logger()
+
+_RETRY_SECONDS = 0.5
+_ENDED_ON_REQUEST = frozenset({Reason.CANCELLED_BY_USER, Reason.STOPPED_BY_USER})
+
+
+class Why(Enum):
+    """Why the worker itself wants an attempt to end."""
+
+    ASKED = auto()
+    TIMED_OUT = auto()
+    STALLED = auto()
+    SHUTDOWN = auto()
+
+
+@dataclass(frozen=True)
+class Report:
+    """What a runner said at the end of an attempt; ``died`` says how its process ended instead."""
+
+    succeeded: bool = False
+    result: Mapping[str, Any] = field(default_factory=dict)
+    code: Reason = Reason.INTERNAL_ERROR
+    message: str = ""
+    retryable: bool = False
+    retry_after: timedelta | None = None
+    died: str | None = None
+    metrics: Mapping[str, Any] = field(default_factory=dict)
+
+
+def report_of(message: Mapping[str, Any]) -> Report:
+    """Read a runner's ``finished`` message."""
+    if message["outcome"] == "succeeded":
+        return Report(succeeded=True, result=message["result"], metrics=message["metrics"])
+    pause = message["retry_after_seconds"]
+    return Report(
+        code=Reason(message["code"]),
+        message=message["message"],
+        retryable=message["retryable"],
+        retry_after=None if pause is None else timedelta(seconds=pause),
+        metrics=message["metrics"],
+    )
+
+
+def ending(token: Token, report: Report, why: Why | None, limits: Mapping[Why, str]) -> Callable[[Session], State]:
+    """The transaction that ends the attempt. ``limits`` words what was exceeded, for a time-out or a stall."""
+    if report.succeeded:
+        return lambda session: finish.succeed(session, token, report.result, report.metrics)
+    if why is Why.SHUTDOWN:
+        return lambda session: finish.hand_back(session, token)
+    if why in (Why.TIMED_OUT, Why.STALLED):
+        reason, again = (Reason.TIMED_OUT, False) if why is Why.TIMED_OUT else (Reason.STALLED, True)
+        return lambda session: finish.fail(
+            session, token, reason=reason, message=limits[why], retryable=again, metrics=report.metrics
+        )
+    if why is Why.ASKED and (report.died is not None or report.code in _ENDED_ON_REQUEST):
+        return lambda session: finish.end_cancelled(session, token, report.metrics)
+    if report.died is not None:
+        died = report.died
+        return lambda session: finish.lose(session, token, cause=died)
+    return lambda session: finish.fail(
+        session,
+        token,
+        reason=report.code,
+        message=report.message,
+        retryable=report.retryable,
+        retry_after=report.retry_after,
+        metrics=report.metrics,
+    )
+
+
+def commit(database: Database, write: Callable[[Session], State]) -> State:
+    """Write the ending, waiting as long as it takes for a database that is away. Raises ``Fenced``."""
+    while True:
+        try:
+            with database.write() as session:
+                return write(session)
+        except OperationalError:
+            log.warning("ending_not_written")
+            time.sleep(_RETRY_SECONDS)

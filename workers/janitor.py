@@ -1,0 +1,133 @@
+"""The sweep that every worker does about once a second: no leader, no single point of failure.
+
+Each chore is a transaction of guarded, idempotent statements of its own, so any number of janitors may do it at once.
+"""
+
+import random
+import threading
+import time
+from collections.abc import Callable
+from datetime import timedelta
+
+import structlog
+from sqlalchemy.exc import OperationalError
+
+from db.claims import LEASE
+from db.due import settle_waiting
+from db.engine import Database
+from db.hints import clear_stale_marks
+from db.leases import expire_lapsed
+from db.retention import forget_old, known_keys
+from db.settings import DatabaseSettings
+from db.stops import enforce_deadlines
+from db.store import Store
+from tasks.hints import BrokerUnavailable, HintSender
+from tasks.queues import Queue
+from workers.refill import refill
+
+log = structlog.get_logger()
+
+_EVERY_SECONDS = 1.0
+_RETENTION_EVERY_SECONDS = 3600.0
+_STALE_AFTER = timedelta(seconds=2)
+_ORPHANS_AFTER = timedelta(hours=24)
+
+
+class Janitor:
+    """``has_idle_slot`` tells whether this worker could take a job now; ``clean_up`` frees what final jobs left."""
+
+    def __init__(
+        self,
+        *,
+        database: Database,
+        store: Store,
+        sender: HintSender,
+        queue: str,
+        settings: DatabaseSettings,
+        has_idle_slot: Callable[[], bool],
+        clean_up: Callable[[], None],
+    ) -> None:
+        self._database = database
+        self._store = store
+        self._sender = sender
+        self._queue = queue
+        self._settings = settings
+        self._has_idle_slot = has_idle_slot
+        self._clean_up = clean_up
+        self._database_seen_since: float | None = None
+        self._last_round = 0.0
+        self._retention_due_at = time.monotonic() + random.uniform(60, 600)  # noqa: S311 - spreads the load
+
+    def start(self) -> None:
+        threading.Thread(target=self._loop, name="janitor", daemon=True).start()
+
+    def _loop(self) -> None:
+        while True:
+            try:
+                self.round()
+            except OperationalError:
+                log.warning("round_not_finished")
+                self._database_seen_since = None
+            time.sleep(_EVERY_SECONDS * random.uniform(0.8, 1.2))  # noqa: S311 - keeps janitors apart
+
+    def round(self) -> None:
+        """Do every chore once. Raises ``OperationalError`` when the database is away."""
+        self._watch_database()
+        with self._database.write() as session:
+            trusted = self._trusts_database()
+            expired = expire_lapsed(session) if trusted else ()
+        for token in expired:
+            log.warning("lease_lapsed", job_id=token.job_id, attempt=token.attempt)
+        with self._database.write() as session:
+            settle_waiting(session)
+        with self._database.write() as session:
+            enforce_deadlines(session)
+        self._forget_lost_hints()
+        # Queues without a worker are filled too, so that theirs find the hints when they come.
+        for queue in Queue:
+            refill(self._database, self._sender, queue)
+        self._clean_up()
+        self._forget_old()
+
+    def _watch_database(self) -> None:
+        """Note since when the database has been seen without a gap. A pause of this very process is a gap too."""
+        now = time.monotonic()
+        if self._database_seen_since is None or now - self._last_round > LEASE.total_seconds() / 2:
+            self._database_seen_since = now
+        self._last_round = now
+
+    def _trusts_database(self) -> bool:
+        """After an outage every lease has lapsed although the jobs run on: wait until their workers had time to renew."""
+        since = self._database_seen_since
+        return since is not None and time.monotonic() - since >= LEASE.total_seconds()
+
+    def _forget_lost_hints(self) -> None:
+        """A queue that is empty at the broker while a slot is idle has lost the hints that are still marked."""
+        if not self._has_idle_slot():
+            return
+        try:
+            pending = self._sender.pending(self._queue)
+        except BrokerUnavailable:
+            return
+        if pending == 0:
+            with self._database.write() as session:
+                cleared = clear_stale_marks(session, self._queue, older_than=_STALE_AFTER)
+            if cleared:
+                log.warning("hints_lost", queue=self._queue, hints=cleared)
+
+    def _forget_old(self) -> None:
+        if time.monotonic() < self._retention_due_at:
+            return
+        self._retention_due_at = time.monotonic() + _RETENTION_EVERY_SECONDS
+        with self._database.write() as session:
+            keys = forget_old(session, jobs=self._settings.keep_jobs, events=self._settings.keep_events)
+        for key in keys:
+            self._store.delete(key)
+        old = list(self._store.keys_older_than(_ORPHANS_AFTER.total_seconds()))
+        for start in range(0, len(old), 500):
+            batch = old[start : start + 500]
+            with self._database.read() as session:
+                known = known_keys(session, batch)
+            for key in batch:
+                if key not in known:
+                    self._store.delete(key)

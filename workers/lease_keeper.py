@@ -1,0 +1,108 @@
+"""Keeps the leases of a worker's running jobs. It lives in the supervising process, where no ML code can hold the
+interpreter, and vouches for a job while the runner's *process* lives."""
+
+import threading
+import time
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Protocol
+
+import structlog
+from sqlalchemy.exc import OperationalError
+
+from db.claims import LEASE, Token
+from db.engine import Database
+from db.leases import renew
+from db.states import StopRequest
+from db.workers import seen
+
+log = structlog.get_logger()
+
+RENEW_EVERY = timedelta(seconds=2)
+_RETRY_SECONDS = 0.5
+# The runner stops its side effects this much before the database would give the job away.
+_MARGIN = timedelta(seconds=1)
+
+
+class Holder(Protocol):
+    """Who runs an attempt. The calls come from the keeper's thread and must return at once."""
+
+    def is_alive(self) -> bool: ...
+
+    def lease_prolonged(self, until: float) -> None:
+        """The lease surely holds until this moment of the machine's monotonic clock."""
+
+    def asked(self, request: StopRequest) -> None:
+        """The job was asked to end; may be told more than once."""
+
+    def lease_lost(self) -> None:
+        """Somebody else ended the attempt; nothing more may be done for it."""
+
+
+def lease_until(asked_at: float) -> float:
+    """Until when a lease surely holds that was asked for at ``asked_at`` (monotonic seconds)."""
+    return asked_at + (LEASE - _MARGIN).total_seconds()
+
+
+class LeaseKeeper:
+    """Renews all held leases in one statement every two seconds."""
+
+    def __init__(self, database: Database, worker_id: str) -> None:
+        self._database = database
+        self._worker_id = worker_id
+        self._holders: dict[Token, Holder] = {}
+        self._lock = threading.Lock()
+        self._wake = threading.Event()
+
+    def start(self) -> None:
+        threading.Thread(target=self._loop, name="keep-leases", daemon=True).start()
+
+    def hold(self, token: Token, holder: Holder) -> None:
+        with self._lock:
+            self._holders[token] = holder
+
+    def release(self, token: Token) -> None:
+        with self._lock:
+            self._holders.pop(token, None)
+
+    def lost(self, token: Token) -> None:
+        """Tell the holder that its attempt was ended, if it still holds it."""
+        with self._lock:
+            holder = self._holders.pop(token, None)
+        if holder is not None:
+            log.warning("lease_lost", job_id=token.job_id, attempt=token.attempt)
+            holder.lease_lost()
+
+    def wake(self) -> None:
+        """Renew now: somebody may have asked a job to end."""
+        self._wake.set()
+
+    def _loop(self) -> None:
+        while True:
+            pause = RENEW_EVERY.total_seconds()
+            try:
+                self._renew()
+            except OperationalError:
+                log.warning("leases_not_renewed")
+                pause = _RETRY_SECONDS
+            self._wake.wait(pause)
+            self._wake.clear()
+
+    def _renew(self) -> None:
+        with self._lock:
+            alive = {token: holder for token, holder in self._holders.items() if holder.is_alive()}
+        asked_at = time.monotonic()
+        with self._database.write() as session:
+            seen(session, self._worker_id)
+            kept = renew(session, self._worker_id, alive.keys())
+        self._pass_on(alive, kept, lease_until(asked_at))
+
+    def _pass_on(self, held: Mapping[Token, Holder], kept: Mapping[Token, str | None], until: float) -> None:
+        for token, holder in held.items():
+            if token not in kept:
+                self.lost(token)
+                continue
+            holder.lease_prolonged(until)
+            request = kept[token]
+            if request is not None:
+                holder.asked(StopRequest(request))

@@ -1,0 +1,127 @@
+"""Writes what running jobs report, grouped: one transaction per tenth of a second for all of a worker's jobs."""
+
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import structlog
+from sqlalchemy.exc import OperationalError
+from sqlalchemy.orm import Session
+
+from db.attempt_writes import Board, Progress, record, replace_leaderboard
+from db.claims import Fenced, Token
+from db.engine import Database
+from db.events import NewEvent
+from db.states import EventType
+
+log = structlog.get_logger()
+
+_EVERY_SECONDS = 0.1
+_RETRY_SECONDS = 0.5
+_MOST_EVENTS = 10_000
+
+
+@dataclass
+class _Pending:
+    events: list[NewEvent] = field(default_factory=list)
+    progress: Progress | None = None
+    board: Board | None = None
+
+
+class Recorder:
+    """Collects reports by attempt. A report of an attempt that was ended is dropped, and ``on_fenced`` is told."""
+
+    def __init__(self, database: Database, on_fenced: Callable[[Token], None]) -> None:
+        self._database = database
+        self._on_fenced = on_fenced
+        self._pending: dict[Token, _Pending] = {}
+        self._lock = threading.Condition()
+        # Held from taking reports out until they are committed, so that no two writers swap their order.
+        self._writing = threading.Lock()
+
+    def start(self) -> None:
+        threading.Thread(target=self._loop, name="record", daemon=True).start()
+
+    def add(
+        self, token: Token, *events: NewEvent, progress: Progress | None = None, board: Board | None = None
+    ) -> None:
+        """Keep a report until the next write. Waits while an attempt has thousands of events that can't be written."""
+        with self._lock:
+            self._lock.wait_for(lambda: len(self._pending.get(token, _Pending()).events) < _MOST_EVENTS)
+            pending = self._pending.setdefault(token, _Pending())
+            pending.events += events
+            if progress is not None:
+                pending.progress = progress
+                event = NewEvent(EventType.PROGRESS, vars(progress))
+                if pending.events and pending.events[-1].type is EventType.PROGRESS:
+                    pending.events[-1] = event
+                else:
+                    pending.events.append(event)
+            if board is not None:
+                pending.board = board
+
+    def withdraw(self, token: Token) -> Callable[[Session], None]:
+        """Take an attempt's last reports out, to be written ahead of its ending in the same transaction: the returned
+        function does that, as often as that transaction has to be tried. It raises ``Fenced``."""
+        with self._writing:
+            pending = self._take(token).get(token)
+
+        def write(session: Session) -> None:
+            if pending is not None:
+                _write(session, token, pending)
+
+        return write
+
+    def _loop(self) -> None:
+        while True:
+            time.sleep(_EVERY_SECONDS)
+            with self._writing:
+                batch = self._take()
+                if not batch:
+                    continue
+                try:
+                    fenced = self._write_all(batch)
+                except OperationalError:
+                    log.warning("reports_not_written", attempts=len(batch))
+                    self._put_back(batch)
+                    time.sleep(_RETRY_SECONDS)
+                    continue
+            for token in fenced:
+                self._on_fenced(token)
+
+    def _write_all(self, batch: dict[Token, _Pending]) -> list[Token]:
+        fenced = []
+        with self._database.write() as session:
+            # A common order of locking keeps two workers on PostgreSQL from waiting for each other.
+            for token in sorted(batch, key=lambda token: token.job_id):
+                try:
+                    _write(session, token, batch[token])
+                except Fenced:
+                    fenced.append(token)
+        return fenced
+
+    def _take(self, only: Token | None = None) -> dict[Token, _Pending]:
+        with self._lock:
+            if only is not None:
+                taken = {only: self._pending.pop(only)} if only in self._pending else {}
+            else:
+                taken, self._pending = self._pending, {}
+            self._lock.notify_all()
+            return taken
+
+    def _put_back(self, batch: dict[Token, _Pending]) -> None:
+        with self._lock:
+            for token, earlier in batch.items():
+                later = self._pending.get(token)
+                if later is not None:
+                    earlier.events += later.events
+                    earlier.progress = later.progress or earlier.progress
+                    earlier.board = later.board or earlier.board
+                self._pending[token] = earlier
+
+
+def _write(session: Session, token: Token, pending: _Pending) -> None:
+    record(session, token, pending.events, pending.progress)
+    if pending.board is not None:
+        replace_leaderboard(session, token, pending.board)

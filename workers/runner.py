@@ -1,0 +1,154 @@
+"""The process in which ML code runs: ``python -P -m workers.runner``, started by a worker and gone with it.
+
+It holds no database, broker or API secret, and speaks to its worker only. One attempt runs at a time, in the main
+thread; a second thread listens.
+"""
+
+import importlib
+import os
+import queue
+import socket
+import sys
+import threading
+import time
+import traceback
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+
+from tasks.errors import InvalidInput, JobError, RetryableJobError
+from tasks.kind import Kind
+from tasks.registry import kind_named, load_kinds
+from workers.channel import Channel, ChannelClosed, Message
+from workers.process_ties import hold_slot_lock, peak_memory_bytes, pin_to_cores, reset_peak_memory
+from workers.runner_context import RunnerContext
+from workers.tether import tie_to_parent
+
+_RESULT_LIMIT_BYTES = 256 << 10
+
+
+class Runner:
+    """Takes orders from the channel and carries them out one by one."""
+
+    def __init__(self, channel: Channel, greeting: Message) -> None:
+        self._channel = channel
+        self._kinds = load_kinds(greeting["kinds"])
+        self._runtime_settings: Mapping[str, Any] = greeting["runtimes"]
+        self._runtimes: dict[str, Any] = {}
+        self._orders: queue.SimpleQueue[Message] = queue.SimpleQueue()
+        self._context: RunnerContext | None = None
+
+    def serve(self) -> None:
+        """Work until the worker goes away."""
+        threading.Thread(target=self._listen, name="listen", daemon=True).start()
+        self._channel.send({"type": "ready", "pid": os.getpid()})
+        while True:
+            order = self._orders.get()
+            if order["type"] == "run":
+                self._run(order)
+            else:
+                self._clean_up(order)
+
+    def _listen(self) -> None:
+        try:
+            while True:
+                message = self._channel.receive()
+                if message["type"] == "run":
+                    # Made here, so that a stop that follows at once finds its context.
+                    self._context = RunnerContext(self._channel, message)
+                if message["type"] in ("run", "clean_up"):
+                    self._orders.put(message)
+                elif self._context is not None and message["job_id"] == self._context.job_id:
+                    self._context.hear(message)
+        except ChannelClosed:
+            # Nobody is left to report to, and ML code in the main thread would not notice an exception.
+            os._exit(0)
+
+    def _run(self, order: Message) -> None:
+        context = self._context
+        if context is None:
+            raise RuntimeError("an order without its context")
+        reset_peak_memory()
+        metrics: dict[str, float] = {}
+        ending = self._attempt(order, context, metrics)
+        metrics["peak_memory_bytes"] = peak_memory_bytes()
+        self._channel.send(
+            {"type": "finished", "job_id": context.job_id, "attempt": context.attempt, "metrics": metrics, **ending}
+        )
+
+    def _attempt(self, order: Message, context: RunnerContext, metrics: dict[str, float]) -> dict[str, Any]:
+        try:
+            kind = kind_named(self._kinds, order["kind"])
+            spec = kind.spec.model_validate(order["spec"])
+            started = time.monotonic()
+            extra = self._runtime_for(kind)
+            metrics["load_seconds"] = round(time.monotonic() - started, 3)
+            started = time.monotonic()
+            result = kind.run(spec, context, *extra)
+            metrics["run_seconds"] = round(time.monotonic() - started, 3)
+            return {"outcome": "succeeded", "result": _fitting(result, context)}
+        except ValidationError as exc:
+            return _failure(InvalidInput(f"The spec does not fit this version: {exc.error_count()} errors."))
+        except JobError as exc:
+            return _failure(exc)
+        except Exception as exc:  # noqa: BLE001 - the one place where an attempt ends, whatever went wrong
+            traceback.print_exc()
+            return _failure(JobError(f"The job failed with {type(exc).__name__}; the worker's log has the details."))
+
+    def _clean_up(self, order: Message) -> None:
+        kind = kind_named(self._kinds, order["kind"])
+        problem = None
+        try:
+            if kind.clean_up is not None:
+                kind.clean_up(order["checkpoint"], *self._runtime_for(kind))
+        except JobError as exc:
+            problem = str(exc)
+        self._channel.send({"type": "cleaned", "job_id": order["job_id"], "problem": problem})
+
+    def _runtime_for(self, kind: Kind) -> tuple[Any, ...]:
+        """The runtime that the kind's ``run`` declares, loaded once a process; an empty tuple if it declares none."""
+        if kind.runtime is None:
+            return ()
+        if kind.runtime not in self._runtimes:
+            module = importlib.import_module(f"workers.runtimes.{kind.runtime}")
+            self._runtimes[kind.runtime] = module.create(self._runtime_settings.get(kind.runtime, {}))
+        return (self._runtimes[kind.runtime],)
+
+
+def _fitting(result: BaseModel, context: RunnerContext) -> dict[str, Any]:
+    """The result as JSON; one over 256 KB is kept as an artifact, and the result says so."""
+    text = result.model_dump_json()
+    if len(text) <= _RESULT_LIMIT_BYTES:
+        return result.model_dump(mode="json")
+    context.save_artifact("result.json", text.encode(), "application/json")
+    return {"artifact": "result.json"}
+
+
+def _failure(error: JobError) -> dict[str, Any]:
+    wait = error.retry_after if isinstance(error, RetryableJobError) else None
+    return {
+        "outcome": "failed",
+        "code": error.code,
+        "message": str(error),
+        "retryable": error.retryable,
+        "retry_after_seconds": None if wait is None else wait.total_seconds(),
+    }
+
+
+def main() -> None:
+    descriptor, parent = int(sys.argv[1]), int(sys.argv[2])
+    tie_to_parent(parent)
+    channel = Channel(socket.socket(fileno=descriptor))
+    try:
+        greeting = channel.receive()
+        slot_lock = hold_slot_lock(greeting["slot_lock"])
+        pin_to_cores(greeting["cores"])
+        Runner(channel, greeting).serve()
+    except ChannelClosed:
+        slot_lock = None
+    del slot_lock
+
+
+if __name__ == "__main__":
+    main()

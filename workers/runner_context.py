@@ -1,0 +1,131 @@
+"""The ``JobContext`` inside a runner: every call becomes a message to its worker."""
+
+import itertools
+import shutil
+import threading
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, cast
+
+from pydantic import JsonValue
+
+from tasks.contracts import ArtifactInput, Document, FileInput, Input, Leaderboard, LogLevel, StopMode
+from tasks.errors import LeaseLost, StorageError
+from workers.channel import Channel, Message
+
+_CHECKPOINT_LIMIT_BYTES = 64 << 10
+
+
+class RunnerContext:
+    """One attempt's context. The runner's reading thread feeds it with what the worker says."""
+
+    def __init__(self, channel: Channel, order: Message) -> None:
+        self._channel = channel
+        self._order = order
+        self._checkpoint: Document | None = order["checkpoint"]
+        self._calls = itertools.count(1)
+        self._answers: dict[int, Message] = {}
+        self._changed = threading.Condition()
+        self._stop_mode: StopMode | None = None
+        self._lease_until: float = order["lease_until"]
+        self._lost = False
+
+    @property
+    def job_id(self) -> str:
+        return str(self._order["job_id"])
+
+    @property
+    def attempt(self) -> int:
+        return int(self._order["attempt"])
+
+    @property
+    def saved_checkpoint(self) -> Document | None:
+        return self._checkpoint
+
+    @property
+    def scratch(self) -> Path:
+        return Path(self._order["scratch"])
+
+    def input_path(self, source: Input) -> Path:
+        return Path(self._order["inputs"][input_key(source)])
+
+    def progress(self, fraction: float | None, message: str, eta_seconds: float | None = None) -> None:
+        self._tell("progress", fraction=fraction, message=message, eta_seconds=eta_seconds)
+
+    def log(self, message: str, level: LogLevel = "info") -> None:
+        self._tell("log", message=message, level=level)
+
+    def leaderboard(self, board: Leaderboard) -> None:
+        self._tell("leaderboard", board=board.model_dump())
+
+    def checkpoint(self, document: Mapping[str, JsonValue]) -> None:
+        kept = dict(document)
+        if len(repr(kept)) > _CHECKPOINT_LIMIT_BYTES:
+            raise ValueError("a checkpoint may hold 64 KB; keep more as an artifact")
+        self._ask("checkpoint", document=kept)
+        self._checkpoint = kept
+
+    def save_artifact(self, name: str, content: Path | bytes, media_type: str) -> None:
+        outgoing = self.scratch / f".artifact-{next(self._calls)}"
+        try:
+            if isinstance(content, bytes):
+                outgoing.write_bytes(content)
+            else:
+                shutil.copyfile(content, outgoing)
+        except OSError as exc:
+            raise StorageError(f"The artifact {name} could not be written: {exc.strerror}.") from exc
+        self._ask("artifact", name=name, path=str(outgoing), media_type=media_type)
+
+    def should_stop(self) -> StopMode | None:
+        return self._stop_mode
+
+    def wait(self, seconds: float) -> None:
+        with self._changed:
+            self._changed.wait_for(lambda: self._stop_mode is not None or self._lost, timeout=seconds)
+
+    def guard(self) -> None:
+        with self._changed:
+            self._changed.wait_for(lambda: self._lost or time.monotonic() < self._lease_until)
+            if self._lost:
+                raise LeaseLost("This attempt was ended by somebody else.")
+
+    def hear(self, message: Message) -> None:
+        """Take what the worker says to this attempt: a stop, a prolonged lease, or the answer to a call."""
+        with self._changed:
+            match message["type"]:
+                case "stop":
+                    self._stop_mode = cast(StopMode, message["mode"])
+                case "lease":
+                    self._lease_until = message["until"]
+                case "lost":
+                    self._lost = True
+                case "answer":
+                    self._answers[message["call"]] = message
+            self._changed.notify_all()
+
+    def _tell(self, what: str, **fields: Any) -> None:
+        if self._lost:
+            raise LeaseLost("This attempt was ended by somebody else.")
+        self._channel.send({"type": what, "job_id": self.job_id, "attempt": self.attempt, **fields})
+
+    def _ask(self, what: str, **fields: Any) -> None:
+        """Tell, and wait until the worker has committed it."""
+        call = next(self._calls)
+        self._tell(what, call=call, **fields)
+        with self._changed:
+            self._changed.wait_for(lambda: self._lost or call in self._answers)
+            if call not in self._answers:
+                raise LeaseLost("This attempt was ended by somebody else.")
+            problem = self._answers.pop(call).get("problem")
+        if problem is not None:
+            raise StorageError(problem)
+
+
+def input_key(source: Input) -> str:
+    """How an input is named in an order: the worker has put the data's place under it."""
+    if isinstance(source, FileInput):
+        return f"file:{source.file}"
+    if isinstance(source, ArtifactInput):
+        return f"artifact:{source.job}/{source.artifact}"
+    raise TypeError(type(source).__name__)

@@ -1,0 +1,130 @@
+"""A worker's side of one runner process: starting it, speaking with it, ending it."""
+
+import contextlib
+import os
+import queue
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from workers.channel import Channel, ChannelClosed, Message
+
+# Everything else stays behind: above all the worker's own secrets.
+_INHERITED = ("PATH", "LANG", "LC_ALL", "TZ", "PYTHONPATH", "CUDA_VISIBLE_DEVICES", "LD_LIBRARY_PATH")
+
+
+@dataclass(frozen=True)
+class RunnerSetting:
+    """What a runner of one slot is started with."""
+
+    name: str
+    slot_lock: Path
+    log_file: Path
+    home: Path
+    cores: Sequence[int]
+    kinds: Sequence[str]
+    runtimes: Mapping[str, Any]
+
+
+class RunnerProcess:
+    """A started runner. What it says lands in ``inbox``, followed by a ``died`` message at its end."""
+
+    def __init__(
+        self,
+        setting: RunnerSetting,
+        on_ready: Callable[["RunnerProcess"], None],
+        on_death: Callable[["RunnerProcess"], None],
+    ) -> None:
+        """Start the process; the callbacks get this object. The calling thread must live as long as the worker: the
+        kernel kills the runner with it."""
+        self.inbox: queue.SimpleQueue[Message] = queue.SimpleQueue()
+        self._on_ready, self._on_death = on_ready, on_death
+        ours, theirs = socket.socketpair()
+        with theirs, setting.log_file.open("ab") as log:
+            self._process = subprocess.Popen(
+                [sys.executable, "-P", "-m", "workers.runner", str(theirs.fileno()), str(os.getpid())],
+                pass_fds=[theirs.fileno()],
+                env=_environment(setting),
+                cwd=setting.home,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+        self.channel = Channel(ours)
+        threading.Thread(target=self._listen, args=(setting,), name=f"hear-{setting.name}", daemon=True).start()
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    def is_alive(self) -> bool:
+        return self._process.poll() is None
+
+    def send(self, message: Mapping[str, Any]) -> None:
+        """A runner that is gone is not told; its ``died`` message is on its way."""
+        with contextlib.suppress(ChannelClosed):
+            self.channel.send(message)
+
+    def terminate(self) -> None:
+        self._signal(signal.SIGTERM)
+
+    def kill(self) -> None:
+        self._signal(signal.SIGKILL)
+
+    def how_it_ended(self) -> str:
+        """In words, for the record of the attempt."""
+        code = self._process.wait()
+        if code < 0:
+            return f"The runner was killed by {signal.Signals(-code).name}."
+        return f"The runner ended by itself with exit code {code}."
+
+    def _listen(self, setting: RunnerSetting) -> None:
+        greeting = {
+            "kinds": list(setting.kinds),
+            "runtimes": dict(setting.runtimes),
+            "slot_lock": str(setting.slot_lock),
+            "cores": list(setting.cores),
+        }
+        try:
+            self.channel.send(greeting)
+            while True:
+                message = self.channel.receive()
+                if message["type"] == "ready":
+                    self._on_ready(self)
+                else:
+                    self.inbox.put(message)
+        except ChannelClosed:
+            # Whatever broke the channel, a runner that can't be heard is of no use any more.
+            self.kill()
+            self._process.wait()
+            self.channel.close()
+            self.inbox.put({"type": "died"})
+            self._on_death(self)
+
+    def _signal(self, number: signal.Signals) -> None:
+        # The whole session: a job may have started processes of its own. After the runner was waited for, its group
+        # may be gone or its number belong to nobody.
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self._process.pid, number)
+
+
+def _environment(setting: RunnerSetting) -> dict[str, str]:
+    threads = str(max(1, len(setting.cores)))
+    inherited = {name: os.environ[name] for name in _INHERITED if name in os.environ}
+    return {
+        **inherited,
+        "HOME": str(setting.home),
+        "TMPDIR": str(setting.home),
+        "MPLCONFIGDIR": str(setting.home),
+        "OMP_NUM_THREADS": threads,
+        "MKL_NUM_THREADS": threads,
+        "OPENBLAS_NUM_THREADS": threads,
+        "PYTHONUNBUFFERED": "1",
+    }

@@ -1,0 +1,42 @@
+"""What a worker has to know about its surroundings."""
+
+from datetime import timedelta
+from pathlib import Path
+
+from pydantic import Field, JsonValue, SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class WorkerSettings(BaseSettings):
+    """Read from ``TURNOUT_…`` variables at an entry point, never at import."""
+
+    model_config = SettingsConfigDict(env_prefix="TURNOUT_")
+
+    home: Path = Field(default=Path(".turnout"))
+    grace: timedelta = Field(
+        default=timedelta(seconds=5),
+        description="How long a runner gets to end by itself when a job is cancelled or the worker shuts down.",
+    )
+    h2o_url: str | None = Field(default=None, description="An H2O cluster elsewhere; without it, the embedded one.")
+    h2o_user: str = ""
+    h2o_password: SecretStr = SecretStr("")
+
+    @property
+    def scratch_root(self) -> Path:
+        return self.home.resolve() / "scratch"
+
+    @property
+    def lock_root(self) -> Path:
+        return self.home.resolve() / "run"
+
+    @property
+    def log_root(self) -> Path:
+        return self.home.resolve() / "logs"
+
+    def runtime_settings(self) -> dict[str, JsonValue]:
+        """What each runtime is made with, by its name. Its secrets go only to the runners that need them."""
+        if self.h2o_url is None:
+            cluster_file = str(self.home.resolve() / "h2o" / "cluster.json")
+            return {"h2o_automl": {"cluster_file": cluster_file}}
+        password = self.h2o_password.get_secret_value()
+        return {"h2o_automl": {"url": self.h2o_url, "user": self.h2o_user, "password": password}}

@@ -1,0 +1,131 @@
+"""The slots of a worker: each has one runner process, which is replaced when it dies."""
+
+import queue
+import threading
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+
+import structlog
+
+from workers.runner_process import RunnerProcess, RunnerSetting
+
+log = structlog.get_logger()
+
+_FIRST_PAUSE_SECONDS = 0.1
+_LONGEST_PAUSE_SECONDS = 10.0
+
+
+@dataclass(eq=False)
+class Slot:
+    """Room for one job at a time."""
+
+    setting: RunnerSetting
+    process: RunnerProcess | None = None
+    taken: bool = False
+    was_ready: bool = False
+    deaths_in_a_row: int = 0
+
+    @property
+    def runner(self) -> RunnerProcess:
+        if self.process is None:
+            raise RuntimeError("the slot has no runner at present")
+        return self.process
+
+
+class Slots:
+    """Hands out slots whose runner is ready, and keeps one runner alive in each."""
+
+    def __init__(self, settings: Sequence[RunnerSetting]) -> None:
+        self._all = [Slot(setting) for setting in settings]
+        self._idle: set[Slot] = set()
+        self._changed = threading.Condition()
+        self._to_start: queue.SimpleQueue[Slot] = queue.SimpleQueue()
+        self._closing = False
+        # One thread starts all runners and lives as long as the worker, since each runner dies with its thread.
+        self._starter = threading.Thread(target=self._start_runners, name="start-runners", daemon=True)
+
+    def open(self) -> None:
+        self._starter.start()
+        for slot in self._all:
+            self._to_start.put(slot)
+
+    def __len__(self) -> int:
+        return len(self._all)
+
+    def take(self) -> Slot | None:
+        """A ready slot, as soon as there is one; None when the worker shuts down."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._idle or self._closing)
+            return self._pick()
+
+    def take_idle(self) -> Slot | None:
+        """A ready slot, if there is one right now."""
+        with self._changed:
+            return self._pick()
+
+    def give_back(self, slot: Slot) -> None:
+        with self._changed:
+            slot.taken = False
+            if slot.runner.is_alive():
+                self._idle.add(slot)
+                self._changed.notify()
+            else:
+                self._replace(slot)
+
+    def has_idle(self) -> bool:
+        with self._changed:
+            return bool(self._idle)
+
+    def close(self) -> None:
+        """Kill every runner."""
+        with self._changed:
+            self._closing = True
+            self._changed.notify_all()
+        for slot in self._all:
+            if slot.process is not None:
+                slot.process.kill()
+
+    def _pick(self) -> Slot | None:
+        if self._closing or not self._idle:
+            return None
+        slot = self._idle.pop()
+        slot.taken = True
+        return slot
+
+    def _replace(self, slot: Slot) -> None:
+        """Have a new runner started; from here on nobody hears of the old one."""
+        self._idle.discard(slot)
+        slot.process = None
+        self._to_start.put(slot)
+
+    def _start_runners(self) -> None:
+        while not self._closing:
+            slot = self._to_start.get()
+            if slot.deaths_in_a_row:
+                time.sleep(min(_FIRST_PAUSE_SECONDS * 2**slot.deaths_in_a_row, _LONGEST_PAUSE_SECONDS))
+            with self._changed:
+                slot.was_ready = False
+                slot.process = RunnerProcess(
+                    slot.setting, on_ready=partial(self._ready, slot), on_death=partial(self._dead, slot)
+                )
+
+    def _ready(self, slot: Slot, process: RunnerProcess) -> None:
+        with self._changed:
+            slot.was_ready = True
+            slot.deaths_in_a_row = 0
+            self._idle.add(slot)
+            self._changed.notify()
+        log.info("runner_ready", slot=slot.setting.name, pid=process.pid)
+
+    def _dead(self, slot: Slot, process: RunnerProcess) -> None:
+        with self._changed:
+            if self._closing or slot.process is not process:
+                return
+            if not slot.was_ready:
+                slot.deaths_in_a_row += 1
+            # While a job has the slot, it learns of the death by itself and gives the slot back.
+            if not slot.taken:
+                self._replace(slot)
+        log.warning("runner_died", slot=slot.setting.name, how=process.how_it_ended())

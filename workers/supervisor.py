@@ -1,0 +1,181 @@
+"""A worker's own process: it takes hints, claims jobs, and watches over the runners that carry them out."""
+
+import threading
+import time
+from collections.abc import Mapping
+from typing import Any
+
+import structlog
+from celery.exceptions import Ignore, Retry
+from sqlalchemy.exc import OperationalError
+
+from db import workers as worker_rows
+from db.claims import Claimant, claim
+from db.engine import Database
+from db.rows import JobRow
+from db.settings import DatabaseSettings
+from db.states import State
+from db.store import Store
+from tasks.errors import JobError
+from tasks.hints import HintSender
+from tasks.kind import Kind
+from workers.cleaner import clean_up_one
+from workers.execution import Execution, Workshop
+from workers.janitor import Janitor
+from workers.lease_keeper import LeaseKeeper, lease_until
+from workers.recorder import Recorder
+from workers.refill import refill
+from workers.settings import WorkerSettings
+from workers.slots import Slot, Slots
+
+log = structlog.get_logger()
+
+
+class JobFailed(JobError):
+    """The job is final and failed; raised so that Celery, and with it Flower, shows a failure."""
+
+
+class Supervisor:
+    """Everything that one worker process owns."""
+
+    def __init__(
+        self,
+        *,
+        settings: WorkerSettings,
+        data: DatabaseSettings,
+        database: Database,
+        sender: HintSender,
+        kinds: Mapping[str, Kind],
+        claimant: Claimant,
+        queue: str,
+        slots: Slots,
+    ) -> None:
+        self._database = database
+        self._sender = sender
+        self._kinds = kinds
+        self._claimant = claimant
+        self._queue = queue
+        self._slots = slots
+        self._running: set[Execution] = set()
+        self._lock = threading.Lock()
+        self._shutting_down = False
+        store = Store(data.store_root)
+        self._leases = LeaseKeeper(database, claimant.worker_id)
+        self._recorder = Recorder(database, on_fenced=self._leases.lost)
+        self._workshop = Workshop(database, store, self._recorder, self._leases, settings.scratch_root, settings.grace)
+        self._janitor = Janitor(
+            database=database,
+            store=store,
+            sender=sender,
+            queue=queue,
+            settings=data,
+            has_idle_slot=slots.has_idle,
+            clean_up=self._clean_up_idle,
+        )
+
+    def start(self) -> None:
+        self._slots.open()
+        self._leases.start()
+        self._recorder.start()
+        self._janitor.start()
+
+    def carry(self, task: Any, job_id: str) -> None:
+        """The body of every Celery task: run the job that the hint names, if it is there to claim.
+
+        Celery's outcome mirrors the job's: it returns for success and raises ``JobFailed`` for failure, ``Retry`` when
+        the job will run again, ``Ignore`` for a cancelled job and for a hint that claims nothing.
+        """
+        slot = self._slots.take()
+        if slot is None:
+            raise Ignore
+        try:
+            state = self._run_in(slot, job_id)
+            if state is None or state.is_final:
+                self._clean_up_in(slot)
+        except OperationalError as exc:
+            # The hint is spent; the janitor finds its mark stale once the database is back.
+            log.warning("hint_not_carried", job_id=job_id)
+            raise Ignore from exc
+        finally:
+            self._slots.give_back(slot)
+            self._refill()
+        _mirror(task, state)
+
+    def shut_down(self) -> None:
+        """Take no more jobs; let those that run end within the grace period, then hand them back."""
+        with self._lock:
+            self._shutting_down = True
+            running = list(self._running)
+        for execution in running:
+            execution.shut_down()
+
+    def close(self) -> None:
+        """The last step, when no job runs any more."""
+        self._slots.close()
+        with self._database.write() as session:
+            worker_rows.stopped(session, self._claimant.worker_id)
+
+    def _run_in(self, slot: Slot, job_id: str) -> State | None:
+        asked_at = time.monotonic()
+        job = self._claim(job_id)
+        if job is None:
+            return None
+        log.info("job_claimed", job_id=job.id, kind=job.kind, attempt=job.attempt)
+        kind = self._kinds[job.kind]
+        execution = Execution(self._workshop, job, kind, slot, lease_until(asked_at))
+        with self._lock:
+            self._running.add(execution)
+            late = self._shutting_down
+        if late:
+            execution.shut_down()
+        try:
+            state = execution.run()
+        finally:
+            with self._lock:
+                self._running.discard(execution)
+        log.info("attempt_ended", job_id=job.id, kind=job.kind, attempt=job.attempt, state=state)
+        return state
+
+    def _claim(self, job_id: str) -> JobRow | None:
+        with self._lock:
+            if self._shutting_down:
+                return None
+        with self._database.write() as session:
+            jobs = claim(session, [job_id], self._claimant)
+        return jobs[0] if jobs else None
+
+    def _clean_up_in(self, slot: Slot) -> None:
+        if slot.runner.is_alive():
+            clean_up_one(self._database, self._kinds, self._queue, slot)
+
+    def _clean_up_idle(self) -> None:
+        """The janitor's share: what jobs left that ended without a runner."""
+        slot = self._slots.take_idle()
+        if slot is None:
+            return
+        try:
+            while slot.runner.is_alive() and clean_up_one(self._database, self._kinds, self._queue, slot):
+                pass
+        finally:
+            self._slots.give_back(slot)
+
+    def _refill(self) -> None:
+        try:
+            refill(self._database, self._sender, self._queue)
+        except OperationalError:
+            log.warning("not_refilled", queue=self._queue)
+
+
+def _mirror(task: Any, state: State | None) -> None:
+    match state:
+        case State.SUCCEEDED:
+            return
+        case State.FAILED:
+            raise JobFailed("The job failed; its own record says why.")
+        case State.QUEUED | State.WAITING:
+            raise Retry("The job will run again.")
+        case State.CANCELLED:
+            task.send_event("task-revoked", terminated=True, signum=None, expired=False)
+            raise Ignore
+        case _:
+            raise Ignore
