@@ -1,1 +1,1 @@
-""""""
+"""The submission API: accepts jobs and files, and tells what became of them."""

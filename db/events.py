@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import insert, or_, select, update
+from sqlalchemy import insert, select, update
 from sqlalchemy.orm import Session
 
 from db.rows import EventRow, JobRow
@@ -74,5 +74,6 @@ def news_of(session: Session, seen: Mapping[str, int]) -> dict[str, int]:
     """Which of the jobs (id → last number seen) have newer events: id → newest number."""
     if not seen:
         return {}
-    newer = or_(*((JobRow.id == job_id) & (JobRow.last_event_seq > seq) for job_id, seq in seen.items()))
-    return {job_id: seq for job_id, seq in session.execute(select(JobRow.id, JobRow.last_event_seq).where(newer))}
+    # One condition per job would exceed SQLite's limit on the depth of an expression at a thousand watched jobs.
+    newest = session.execute(select(JobRow.id, JobRow.last_event_seq).where(JobRow.id.in_(seen)))
+    return {job_id: seq for job_id, seq in newest if seq > seen[job_id]}

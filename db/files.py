@@ -5,12 +5,23 @@ from collections.abc import Sequence
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from db.ids import new_id
 from db.rows import FileRow, JobFileRow, JobRow
 from db.states import OPEN_STATES
+from db.store import Stored
 
 
 class FileInUse(Exception):
     """An open job reads the file; ``args[0]`` is the job's id."""
+
+
+def add_file(session: Session, *, owner_id: str, name: str, media_type: str, key: str, stored: Stored) -> FileRow:
+    """Record a file that lies finished in the store under ``key``."""
+    row = FileRow(id=new_id(), owner_id=owner_id, name=name, media_type=media_type, key=key, **vars(stored))
+    session.add(row)
+    session.flush()
+    session.refresh(row)
+    return row
 
 
 def find_file(session: Session, file_id: str, owner_id: str | None) -> FileRow | None:

@@ -46,14 +46,15 @@ def list_jobs(session: Session, wanted: JobFilter, limit: int) -> Sequence[JobRo
     return session.scalars(query).all()
 
 
-def jobs_ahead(session: Session, job: JobRow) -> int:
-    """How many queued jobs of its queue come before it."""
+def jobs_ahead(session: Session, job: JobRow, at_most: int = 1000) -> int:
+    """How many queued jobs of its queue come before it; counting ends at ``at_most``, so that a long queue costs no more."""
     same = (JobRow.queue == job.queue) & (JobRow.state == State.QUEUED)
     before = (JobRow.precedence < job.precedence) | (
         (JobRow.precedence == job.precedence)
         & ((JobRow.fair_tag < job.fair_tag) | ((JobRow.fair_tag == job.fair_tag) & (JobRow.id < job.id)))
     )
-    return session.scalar(select(func.count()).select_from(JobRow).where(same, before)) or 0
+    ahead = select(JobRow.id).where(same, before).limit(at_most).subquery()
+    return session.scalar(select(func.count()).select_from(ahead)) or 0
 
 
 def after_ids(session: Session, job_ids: Sequence[str]) -> Mapping[str, Sequence[str]]:
@@ -63,6 +64,16 @@ def after_ids(session: Session, job_ids: Sequence[str]) -> Mapping[str, Sequence
     for job_id, after_id in session.execute(query.order_by(DependencyRow.after_id)):
         found[job_id].append(after_id)
     return found
+
+
+def worker_names(session: Session, job_ids: Sequence[str]) -> Mapping[str, str]:
+    """For each job that a worker has or ended, that worker's name."""
+    query = (
+        select(AttemptRow.job_id, AttemptRow.worker_name)
+        .join(JobRow, (JobRow.id == AttemptRow.job_id) & (JobRow.attempt == AttemptRow.attempt))
+        .where(JobRow.id.in_(job_ids), JobRow.worker_id.is_not(None))
+    )
+    return {job_id: name for job_id, name in session.execute(query)}
 
 
 def attempts_of(session: Session, job_id: str) -> Sequence[AttemptRow]:

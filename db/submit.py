@@ -74,17 +74,25 @@ def submit(session: Session, new: NewJob) -> JobRow:
     return job
 
 
+def earlier_submission(session: Session, owner_id: str, *, key: str, body_sha256: str) -> JobRow | None:
+    """The job that ``key`` already stands for, if it does. Raises ``IdempotencyConflict`` for another body."""
+    earlier = session.get(IdempotencyRow, (owner_id, key))
+    if earlier is None:
+        return None
+    if earlier.body_sha256 != body_sha256:
+        raise IdempotencyConflict(key)
+    return session.get_one(JobRow, earlier.job_id)
+
+
 def submit_once(session: Session, new: NewJob, *, key: str, body_sha256: str) -> tuple[JobRow, bool]:
     """Submit unless ``key`` already stands for a job of this owner: then that job. True when the job is new.
 
     Two submissions at once with one key: the second breaks on the primary key (``IntegrityError``) and the caller
     tries again, finding the first. Raises ``IdempotencyConflict`` for another body.
     """
-    earlier = session.get(IdempotencyRow, (new.owner_id, key))
+    earlier = earlier_submission(session, new.owner_id, key=key, body_sha256=body_sha256)
     if earlier is not None:
-        if earlier.body_sha256 != body_sha256:
-            raise IdempotencyConflict(key)
-        return session.get_one(JobRow, earlier.job_id), False
+        return earlier, False
     job = submit(session, new)
     session.add(IdempotencyRow(owner_id=new.owner_id, key=key, body_sha256=body_sha256, job_id=job.id))
     session.flush()

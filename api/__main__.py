@@ -1,0 +1,85 @@
+"""``python -P -m api``: the API as a process."""
+
+import asyncio
+import signal
+from types import FrameType
+
+import uvicorn
+
+from api.app import make_app
+from api.hinter import Hinter
+from api.rooms import check_rooms
+from api.services import Services
+from api.settings import ApiSettings
+from api.tailer import Tailer
+from db.engine import Database
+from db.settings import DatabaseSettings
+from db.store import Store
+from tasks.hints import HintSender
+from tasks.logs import configure
+from tasks.registry import load_kinds
+from tasks.settings import BrokerSettings
+
+_LONGEST_GOODBYE_SECONDS = 5
+
+
+class _Server(uvicorn.Server):
+    """Ends open streams when it is told to stop; uvicorn alone would wait for them."""
+
+    def __init__(self, config: uvicorn.Config, tailer: Tailer) -> None:
+        super().__init__(config)
+        self._tailer = tailer
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    async def startup(self, sockets: list[object] | None = None) -> None:  # type: ignore[override]
+        self._loop = asyncio.get_running_loop()
+        await super().startup(sockets)  # type: ignore[arg-type]
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        if self._loop is not None:
+            self._loop.call_soon_threadsafe(self._tailer.close)
+        super().handle_exit(sig, frame)
+
+
+def make_services() -> Services:
+    """Everything from the environment."""
+    home, broker = DatabaseSettings(), BrokerSettings()
+    database = Database(home.url, durable=True)
+    sender = HintSender(broker.broker_url.get_secret_value())
+    return Services(
+        settings=ApiSettings(),
+        database=database,
+        store=Store(home.store_root),
+        kinds=load_kinds(broker.kinds),
+        # Marks of hints need not survive a power cut, so they need no waiting for the disk.
+        hinter=Hinter(Database(home.url), sender),
+        tailer=Tailer(database),
+    )
+
+
+def main() -> None:
+    check_rooms()
+    configure("api")
+    services = make_services()
+    config = uvicorn.Config(
+        make_app(services),
+        host=services.settings.api_host,
+        port=services.settings.api_port,
+        access_log=False,
+        server_header=False,
+        log_config=None,
+        timeout_graceful_shutdown=_LONGEST_GOODBYE_SECONDS,
+    )
+    # A parent that ignores SIGINT hands that on; this process is ended by SIGINT and SIGTERM alike.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        _Server(config, services.tailer).run()
+    except KeyboardInterrupt:
+        # uvicorn has ended in order by now and raises the signal once more.
+        pass
+    finally:
+        services.database.dispose()
+
+
+if __name__ == "__main__":
+    main()

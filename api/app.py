@@ -1,0 +1,52 @@
+"""The app, put together from collaborators that are passed in."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from importlib.metadata import version
+
+from fastapi import FastAPI
+
+from api.access_log import AccessLog
+from api.documentation import add_documentation
+from api.problems import handle_problems
+from api.routes import catalog, events, files, health, jobs, outcomes
+from api.routes.submissions import submissions_router
+from api.services import Services
+from api.submission_bodies import SubmissionBodies
+
+
+def make_app(services: Services) -> FastAPI:
+    """Starts and ends the hinter and the tailer with itself; whoever made the other services disposes of them."""
+
+    @asynccontextmanager
+    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+        services.hinter.start()
+        tailing = asyncio.create_task(services.tailer.run())
+        try:
+            yield
+        finally:
+            services.tailer.close()
+            tailing.cancel()
+            with suppress(asyncio.CancelledError):
+                await tailing
+            await asyncio.to_thread(services.hinter.close)
+
+    bodies = SubmissionBodies(services.kinds)
+    app = FastAPI(
+        title="Turnout",
+        version=version("turnout"),
+        description="A durable job queue for machine learning.",
+        lifespan=lifespan,
+        docs_url=None,
+        redoc_url=None,
+    )
+    app.state.services = services
+    handle_problems(app)
+    app.add_middleware(AccessLog)
+    for router in (submissions_router(bodies), jobs.router, events.router, outcomes.router):
+        app.include_router(router)
+    for router in (files.router, catalog.router, health.router):
+        app.include_router(router)
+    add_documentation(app, bodies)
+    return app

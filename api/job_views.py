@@ -1,0 +1,126 @@
+"""What a response says about a job."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from pydantic import BaseModel
+from sqlalchemy.orm import Session
+
+from api.waiting import Waits
+from db.jobs import after_ids, worker_names
+from db.rows import JobRow
+from db.states import State
+
+
+class ProgressView(BaseModel):
+    """How far a job is; ``fraction`` 0..1, null where it can't be known."""
+
+    fraction: float | None
+    message: str | None
+    eta_seconds: float | None
+
+
+class MetricsView(BaseModel):
+    """What a job cost; null where it was not measured."""
+
+    queue_seconds: float | None
+    load_seconds: float | None
+    run_seconds: float | None
+    batch_size: int | None
+    peak_memory_bytes: int | None
+
+
+class JobView(BaseModel):
+    """A job, as every call shows it."""
+
+    id: str
+    kind: str
+    state: str
+    reason: str | None
+    queue: str
+    priority: int
+    spec: dict[str, Any]
+    result: dict[str, Any] | None
+    error: dict[str, Any] | None
+    progress: ProgressView
+    attempt: int
+    max_attempts: int
+    worker: str | None
+    created_at: datetime
+    queued_at: datetime | None
+    started_at: datetime | None
+    finished_at: datetime | None
+    run_at: datetime | None
+    after: list[str]
+    tags: dict[str, str]
+    metrics: MetricsView
+    waiting_for: str | None
+
+
+class JobPage(BaseModel):
+    """Some jobs, newest first; ``next_cursor`` continues, null at the end."""
+
+    jobs: list[JobView]
+    next_cursor: str | None
+
+
+def job_view(session: Session, job: JobRow) -> JobView:
+    return job_views(session, [job])[0]
+
+
+def job_views(session: Session, jobs: Sequence[JobRow]) -> list[JobView]:
+    ids = [job.id for job in jobs]
+    after, workers, waits = after_ids(session, ids), worker_names(session, ids), Waits(session)
+    return [
+        JobView(
+            id=job.id,
+            kind=job.kind,
+            state=job.state,
+            reason=job.reason,
+            queue=job.queue,
+            priority=job.priority,
+            spec=job.spec,
+            result=job.result,
+            error=job.error,
+            progress=ProgressView(
+                fraction=job.progress_fraction,
+                message=job.progress_message,
+                eta_seconds=job.progress_eta_seconds,
+            ),
+            attempt=job.attempt,
+            max_attempts=job.max_attempts,
+            worker=workers.get(job.id),
+            created_at=job.created_at,
+            queued_at=job.queued_at,
+            started_at=job.started_at,
+            finished_at=job.finished_at,
+            run_at=job.run_at,
+            after=list(after[job.id]),
+            tags=job.tags,
+            metrics=_metrics(job),
+            waiting_for=waits.in_words(job),
+        )
+        for job in jobs
+    ]
+
+
+def _metrics(job: JobRow) -> MetricsView:
+    """What workers measured; the two durations follow from the times where they did not."""
+    measured = job.metrics
+    return MetricsView(
+        queue_seconds=measured.get("queue_seconds", _seconds(job.queued_at, job.started_at)),
+        load_seconds=measured.get("load_seconds"),
+        run_seconds=measured.get("run_seconds", _run_seconds(job)),
+        batch_size=measured.get("batch_size"),
+        peak_memory_bytes=measured.get("peak_memory_bytes"),
+    )
+
+
+def _run_seconds(job: JobRow) -> float | None:
+    return _seconds(job.started_at, job.finished_at) if State(job.state).is_final else None
+
+
+def _seconds(start: datetime | None, end: datetime | None) -> float | None:
+    # A job that was queued again has a start that belongs to the attempt before.
+    return None if start is None or end is None or end < start else (end - start).total_seconds()

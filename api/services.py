@@ -1,0 +1,36 @@
+"""What requests are answered with, made once per process and passed to the app."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Annotated
+
+from fastapi import Depends, Request
+
+from api.hinter import Hinter
+from api.settings import ApiSettings
+from api.tailer import Tailer
+from db.engine import Database
+from db.store import Store
+from tasks.kind import Kind
+
+
+@dataclass(frozen=True)
+class Services:
+    """The collaborators of every route."""
+
+    settings: ApiSettings
+    database: Database
+    store: Store
+    kinds: Mapping[str, Kind]
+    hinter: Hinter
+    tailer: Tailer
+
+
+def services_of(request: Request) -> Services:
+    services = request.app.state.services
+    if not isinstance(services, Services):
+        raise TypeError("the app was made without its services")
+    return services
+
+
+ServicesOf = Annotated[Services, Depends(services_of)]

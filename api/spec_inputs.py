@@ -1,0 +1,62 @@
+"""The data that a spec names: found anywhere inside it, and held against what the submitter has."""
+
+from collections.abc import Iterator, Sequence
+
+from pydantic import BaseModel
+from sqlalchemy.orm import Session
+
+from api.problems import FieldError
+from db.files import find_file
+from db.jobs import artifact_named, find
+from db.states import State
+from tasks.contracts import ArtifactInput, FileInput, JobSpec
+
+
+def inputs_of(spec: JobSpec) -> list[tuple[str, FileInput | ArtifactInput]]:
+    """Every input with its dotted place, which begins with ``spec``."""
+    return list(_walk("spec", spec))
+
+
+def file_ids_of(spec: JobSpec) -> list[str]:
+    """The uploaded files that the spec reads, each once."""
+    return list(dict.fromkeys(value.file for _place, value in inputs_of(spec) if isinstance(value, FileInput)))
+
+
+def missing_inputs(session: Session, spec: JobSpec, owner_id: str, after: Sequence[str]) -> list[FieldError]:
+    """What the spec names and its owner does not have."""
+    errors = []
+    for place, value in inputs_of(spec):
+        if isinstance(value, FileInput):
+            complaint = None if find_file(session, value.file, owner_id) else f"There is no file {value.file!r}."
+        else:
+            complaint = _artifact_complaint(session, value, owner_id, after)
+        if complaint is not None:
+            errors.append(FieldError(place, complaint, "unknown_input"))
+    return errors
+
+
+def _artifact_complaint(session: Session, value: ArtifactInput, owner_id: str, after: Sequence[str]) -> str | None:
+    job = find(session, value.job, owner_id)
+    if job is None:
+        return f"There is no job {value.job!r}."
+    if artifact_named(session, value.job, value.artifact) is not None:
+        return None
+    if State(job.state).is_final:
+        return f"Job {value.job} is {job.state} and has no artifact {value.artifact!r}."
+    if value.job in after:
+        return None
+    return f"Job {value.job} has no artifact {value.artifact!r} yet; name the job in 'after' to wait for it."
+
+
+def _walk(place: str, value: object) -> Iterator[tuple[str, FileInput | ArtifactInput]]:
+    if isinstance(value, FileInput | ArtifactInput):
+        yield place, value
+    elif isinstance(value, BaseModel):
+        for name in type(value).model_fields:
+            yield from _walk(f"{place}.{name}", getattr(value, name))
+    elif isinstance(value, dict):
+        for name, item in value.items():
+            yield from _walk(f"{place}.{name}", item)
+    elif isinstance(value, list | tuple | set | frozenset):
+        for index, item in enumerate(value):
+            yield from _walk(f"{place}.{index}", item)

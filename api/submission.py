@@ -1,0 +1,96 @@
+"""From a validated body to a job that can't be lost."""
+
+import hashlib
+from collections.abc import Sequence
+from datetime import timedelta
+from http import HTTPStatus
+
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session
+
+from api.problems import FieldError, Problem, invalid
+from api.services import Services
+from api.spec_inputs import file_ids_of, missing_inputs
+from api.submission_bodies import SubmissionBody
+from db.owners import KeyHolder
+from db.rows import JobRow
+from db.submit import IdempotencyConflict, NewJob, UnknownReference, earlier_submission, submit, submit_once
+
+
+def accept(services: Services, holder: KeyHolder, body: SubmissionBody, key: str | None) -> tuple[JobRow, bool]:
+    """Write the job, or find the one that the idempotency key already stands for. True when it is new."""
+    try:
+        return _accept(services, holder, body, key)
+    except IntegrityError:
+        if key is None:
+            raise
+        # Another request with the same key committed in between; this time its job is found.
+        return _accept(services, holder, body, key)
+
+
+def accept_many(
+    services: Services, holder: KeyHolder, bodies: Sequence[SubmissionBody], key: str | None
+) -> Sequence[JobRow]:
+    """All of them in one transaction, or none. With a key, each item has the key and its index as its own."""
+    with services.database.write() as session:
+        jobs = []
+        for index, body in enumerate(bodies):
+            try:
+                jobs.append(_write(session, services, holder, body, None if key is None else f"{key}#{index}")[0])
+            except Problem as exc:
+                errors = [FieldError(f"{index}.{error.field}", error.message, error.code) for error in exc.errors]
+                raise invalid(errors) if errors else exc from exc
+        return jobs
+
+
+def _accept(services: Services, holder: KeyHolder, body: SubmissionBody, key: str | None) -> tuple[JobRow, bool]:
+    with services.database.write() as session:
+        return _write(session, services, holder, body, key)
+
+
+def _write(
+    session: Session, services: Services, holder: KeyHolder, body: SubmissionBody, key: str | None
+) -> tuple[JobRow, bool]:
+    sha256 = hashlib.sha256(body.canonical_json()).hexdigest()
+    try:
+        if key is not None:
+            # A retry is answered even if the file that it names was deleted since.
+            earlier = earlier_submission(session, holder.owner_id, key=key, body_sha256=sha256)
+            if earlier is not None:
+                return earlier, False
+        errors = missing_inputs(session, body.spec, holder.owner_id, body.after)
+        if errors:
+            raise invalid(errors)
+        new = _new_job(services, holder, body)
+        if key is None:
+            return submit(session, new), True
+        return submit_once(session, new, key=key, body_sha256=sha256)
+    except IdempotencyConflict as exc:
+        detail = "This Idempotency-Key was used before with another body; use a new key for a new job."
+        raise Problem(HTTPStatus.CONFLICT, "idempotency_key_reused", detail) from exc
+    except UnknownReference as exc:
+        raise invalid([_unknown(body, str(exc.args[0]))]) from exc
+
+
+def _new_job(services: Services, holder: KeyHolder, body: SubmissionBody) -> NewJob:
+    kind = services.kinds[body.kind]
+    return NewJob(
+        owner_id=holder.owner_id,
+        kind=body.kind,
+        queue=body.queue or kind.default_queue.value,
+        spec=body.spec_document(),
+        max_attempts=body.max_attempts or kind.max_attempts,
+        priority=body.priority,
+        time_limit=None if body.time_limit_seconds is None else timedelta(seconds=body.time_limit_seconds),
+        deadline=None if body.deadline_seconds is None else timedelta(seconds=body.deadline_seconds),
+        run_at=body.run_at,
+        after=body.after,
+        tags=body.tags,
+        file_ids=file_ids_of(body.spec),
+    )
+
+
+def _unknown(body: SubmissionBody, identifier: str) -> FieldError:
+    if identifier in body.after:
+        return FieldError(f"after.{body.after.index(identifier)}", f"There is no job {identifier!r}.", "unknown_job")
+    return FieldError("spec", f"There is no file {identifier!r}.", "unknown_input")

@@ -1,0 +1,1 @@
+"""Kinds that exist for tests only."""
