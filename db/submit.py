@@ -124,7 +124,7 @@ def _next_fair_tag(session: Session, owner_id: str, queue: str) -> int:
         virtual_time = session.scalar(select(func.max(FairClockRow.last_tag)).where(FairClockRow.queue == queue)) or 0
     clock = session.get(FairClockRow, (owner_id, queue), with_for_update=True)
     if clock is None:
-        clock = FairClockRow(owner_id=owner_id, queue=queue, last_tag=virtual_time)
+        clock = FairClockRow(owner_id=owner_id, queue=queue, last_tag=virtual_time - 1)
         session.add(clock)
     clock.last_tag = max(clock.last_tag + 1, virtual_time)
     session.flush()

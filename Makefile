@@ -1,0 +1,78 @@
+# Every target sets up what it needs. `make` alone prints this help.
+VENV := .venv
+PYTHON ?= $(firstword $(foreach name,python3.13 python3.12 python3.11 python3,$(shell command -v $(name) 2>/dev/null)))
+RUN := $(VENV)/bin/python -P
+INSTALL := $(VENV)/bin/python -m pip install --quiet --disable-pip-version-check
+
+.DEFAULT_GOAL := help
+.PHONY: help demo up test check fix test-unit test-contract test-integration test-acceptance migration kind lock clean
+
+help: ## print this help
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+demo: $(VENV)/.demo ## run one AutoML job from submission to leaderboard (KEEP=1 leaves it running)
+	@$(RUN) examples/circle.py
+
+up: $(VENV)/.demo ## start everything on this machine, until Ctrl-C
+	@$(VENV)/bin/turnout up
+
+test: check test-contract test-integration test-acceptance ## all tests
+
+check: $(VENV)/.dev ## format, lint, types, import rules and unit tests
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/mypy
+	$(VENV)/bin/lint-imports
+	$(RUN) -m pytest tests/unit -q
+
+fix: $(VENV)/.dev ## format, and mend what the linter can
+	$(VENV)/bin/ruff format .
+	$(VENV)/bin/ruff check --fix .
+
+test-unit: $(VENV)/.dev ## no sockets, fakes only
+	$(RUN) -m pytest tests/unit -q
+
+test-contract: $(VENV)/.dev ## the runtimes against the real thing (starts H2O)
+	$(RUN) -m pytest tests/contract -q
+
+test-integration: $(VENV)/.dev ## real Redis and SQL: migrations, claim races, fencing, the janitor
+	$(RUN) -m pytest tests/integration -q
+
+test-acceptance: $(VENV)/.dev ## the real program as processes, one story a file
+	$(RUN) -m pytest tests/acceptance -q
+
+migration: $(VENV)/.dev ## write a migration from the change of db/rows.py: make migration M="what changes"
+	rm -rf .turnout/migration && mkdir -p .turnout/migration
+	TURNOUT_HOME=.turnout/migration $(RUN) -m db upgrade
+	TURNOUT_HOME=.turnout/migration $(RUN) -m db revision "$(M)"
+
+kind: ## begin a new kind of job: make kind NAME=verb_noun
+	@$(PYTHON) deploy/new_kind.py "$(NAME)"
+
+lock: $(VENV)/.dev ## resolve the pinned versions anew
+	$(VENV)/bin/pip-compile --quiet --strip-extras --allow-unsafe --generate-hashes --no-emit-index-url \
+	  --no-emit-trusted-host --no-emit-find-links --no-header --extra server --extra h2o --extra embedded \
+	  --extra demo --output-file requirements/demo.lock pyproject.toml
+	$(VENV)/bin/pip-compile --quiet --strip-extras --allow-unsafe --generate-hashes --no-emit-index-url \
+	  --no-emit-trusted-host --no-emit-find-links --no-header --all-extras \
+	  --constraint requirements/demo.lock --output-file requirements/dev.lock pyproject.toml
+
+clean: ## remove what was installed and made here
+	rm -rf $(VENV) .turnout .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis *.egg-info
+
+$(VENV)/bin/python:
+	@test -n "$(PYTHON)" || { echo "Python 3.11, 3.12 or 3.13 is needed; none is on PATH." >&2; exit 1; }
+	@$(PYTHON) -c 'import sys; (3, 11) <= sys.version_info < (3, 14) or sys.exit("Python 3.11, 3.12 or 3.13 is needed; $(PYTHON) is " + sys.version.split()[0] + ". Set PYTHON=… to another one.")'
+	@echo "Making $(VENV) …"
+	@$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.demo: $(VENV)/bin/python requirements/demo.lock
+	@echo "Installing the pinned dependencies (about 500 MB, mostly H2O) …"
+	@$(INSTALL) --require-hashes --requirement requirements/demo.lock
+	@$(INSTALL) --no-deps --no-build-isolation --editable . 2>/dev/null
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.demo requirements/dev.lock
+	@echo "Installing the development tools …"
+	@$(INSTALL) --require-hashes --requirement requirements/dev.lock
+	@touch $@

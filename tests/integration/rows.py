@@ -1,0 +1,36 @@
+"""Looking at rows, and moving a job's clocks, from tests."""
+
+from datetime import timedelta
+
+from sqlalchemy import update
+
+from db.clock import db_now
+from db.engine import Database
+from db.events import events_after
+from db.jobs import attempts_of
+from db.rows import JobRow
+
+
+def job_row(database: Database, job_id: str) -> JobRow:
+    with database.read() as session:
+        return session.get_one(JobRow, job_id)
+
+
+def shift(database: Database, job_id: str, **seconds: float) -> None:
+    """Set time columns of a job to so many seconds from now."""
+    moments = {name: db_now(timedelta(seconds=value)) for name, value in seconds.items()}
+    with database.write() as session:
+        session.execute(update(JobRow).where(JobRow.id == job_id).values(**moments))
+
+
+def story(database: Database, job_id: str) -> list[tuple[int, str, str | None]]:
+    """The job's attempts: number, outcome, reason."""
+    with database.read() as session:
+        return [(row.attempt, row.outcome, row.reason) for row in attempts_of(session, job_id)]
+
+
+def event_types(database: Database, job_id: str) -> list[str]:
+    with database.read() as session:
+        rows = events_after(session, job_id, 0, 1000)
+    assert [row.seq for row in rows] == list(range(1, len(rows) + 1))
+    return [row.type for row in rows]

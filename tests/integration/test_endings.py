@@ -1,0 +1,194 @@
+from collections.abc import Callable
+from datetime import timedelta
+
+import pytest
+
+from db import finish
+from db.claims import Claimant, Token, claim
+from db.due import settle_waiting
+from db.engine import Database
+from db.jobs import find
+from db.leases import expire_lapsed, renew
+from db.rows import JobRow
+from db.states import Reason, State, StopRequest
+from db.stops import AlreadyFinal, enforce_deadlines, request_stop
+from tests.integration.rows import event_types, job_row, shift, story
+
+
+def ask(database: Database, job_id: str, request: StopRequest) -> State:
+    with database.write() as session:
+        return request_stop(session, session.get_one(JobRow, job_id), request)
+
+
+def fail(database: Database, token: Token, *, retryable: bool) -> State:
+    with database.write() as session:
+        return finish.fail(
+            session, token, reason=Reason.UPSTREAM_ERROR, message="no answer", retryable=retryable, metrics={}
+        )
+
+
+def test_a_result_is_committed_with_its_final_event(database: Database, started: Callable[..., Token]) -> None:
+    token = started()
+    with database.write() as session:
+        assert finish.succeed(session, token, {"answer": 42}, {"run_seconds": 1.5}) is State.SUCCEEDED
+    job = job_row(database, token.job_id)
+    assert (job.result, job.reason, job.metrics) == ({"answer": 42}, Reason.COMPLETED, {"run_seconds": 1.5})
+    assert job.finished_at is not None
+    assert event_types(database, token.job_id)[-2:] == ["state", "final"]
+
+
+def test_a_cancel_that_came_first_discards_the_result(database: Database, started: Callable[..., Token]) -> None:
+    token = started()
+    assert ask(database, token.job_id, StopRequest.CANCEL) is State.RUNNING
+    with database.write() as session:
+        assert finish.succeed(session, token, {"answer": 42}, {}) is State.CANCELLED
+    job = job_row(database, token.job_id)
+    assert (job.result, job.reason) == (None, Reason.CANCELLED_BY_USER)
+
+
+def test_a_cancel_that_came_second_is_refused(database: Database, started: Callable[..., Token]) -> None:
+    token = started()
+    with database.write() as session:
+        finish.succeed(session, token, {}, {})
+    with pytest.raises(AlreadyFinal, match="succeeded"):
+        ask(database, token.job_id, StopRequest.CANCEL)
+
+
+def test_a_stop_keeps_the_result(database: Database, started: Callable[..., Token]) -> None:
+    token = started()
+    ask(database, token.job_id, StopRequest.STOP)
+    with database.write() as session:
+        assert finish.succeed(session, token, {"best": 1}, {}) is State.SUCCEEDED
+    assert job_row(database, token.job_id).reason == Reason.STOPPED_BY_USER
+
+
+def test_a_cancelled_queued_job_can_not_be_claimed(
+    database: Database, submitted: Callable[..., str], claimant: Claimant
+) -> None:
+    job_id = submitted()
+    assert ask(database, job_id, StopRequest.CANCEL) is State.CANCELLED
+    with database.write() as session:
+        assert claim(session, [job_id], claimant) == ()
+
+
+def test_failures_are_tried_again_up_to_the_cap(database: Database, started: Callable[..., Token]) -> None:
+    token = started(max_attempts=2)
+    assert fail(database, token, retryable=True) is State.WAITING
+    shift(database, token.job_id, run_at=-1)
+    with database.write() as session:
+        assert settle_waiting(session) == {"cpu"}
+        claim(session, [token.job_id], Claimant("w", "w"))
+    assert fail(database, Token(token.job_id, 2), retryable=True) is State.FAILED
+    job = job_row(database, token.job_id)
+    assert (job.reason, job.error) == (
+        Reason.RETRIES_EXHAUSTED,
+        {"code": Reason.UPSTREAM_ERROR, "message": "no answer"},
+    )
+
+
+def test_a_permanent_failure_is_final(database: Database, started: Callable[..., Token]) -> None:
+    token = started(max_attempts=5)
+    assert fail(database, token, retryable=False) is State.FAILED
+    assert job_row(database, token.job_id).reason == Reason.UPSTREAM_ERROR
+
+
+def test_losses_have_their_own_cap(database: Database, started: Callable[..., Token]) -> None:
+    token = started(max_attempts=1)
+    for attempt in range(1, finish.MAX_LOSSES + 1):
+        shift(database, token.job_id, lease_expires_at=-1)
+        with database.write() as session:
+            assert expire_lapsed(session) == [Token(token.job_id, attempt)]
+            claim(session, [token.job_id], Claimant("w", "w"))
+    job = job_row(database, token.job_id)
+    assert (job.state, job.reason, job.failures) == (State.FAILED, Reason.WORKER_LOST, 0)
+    assert story(database, token.job_id) == [(n, "lost", "worker_lost") for n in range(1, finish.MAX_LOSSES + 1)]
+
+
+def test_a_hand_back_counts_nothing(database: Database, started: Callable[..., Token]) -> None:
+    token = started(max_attempts=1)
+    with database.write() as session:
+        assert finish.hand_back(session, token) is State.QUEUED
+    job = job_row(database, token.job_id)
+    assert (job.failures, job.losses, job.worker_id) == (0, 0, None)
+
+
+def test_a_lapsed_lease_that_nobody_took_is_renewed(
+    database: Database, started: Callable[..., Token], claimant: Claimant
+) -> None:
+    token = started()
+    shift(database, token.job_id, lease_expires_at=-60)
+    with database.write() as session:
+        assert renew(session, claimant.worker_id, [token]) == {token: None}
+        assert expire_lapsed(session) == []
+
+
+def test_a_renewal_tells_what_was_asked(
+    database: Database, started: Callable[..., Token], claimant: Claimant
+) -> None:
+    token = started()
+    ask(database, token.job_id, StopRequest.STOP)
+    with database.write() as session:
+        assert renew(session, claimant.worker_id, [token]) == {token: StopRequest.STOP}
+    ask(database, token.job_id, StopRequest.CANCEL)
+    with database.write() as session:
+        assert renew(session, claimant.worker_id, [token]) == {token: StopRequest.CANCEL}
+
+
+def test_a_lost_worker_s_job_is_cancelled_if_that_was_asked(database: Database, started: Callable[..., Token]) -> None:
+    token = started()
+    ask(database, token.job_id, StopRequest.CANCEL)
+    shift(database, token.job_id, lease_expires_at=-1)
+    with database.write() as session:
+        expire_lapsed(session)
+    assert job_row(database, token.job_id).state == State.CANCELLED
+
+
+def test_deadlines(database: Database, submitted: Callable[..., str], started: Callable[..., Token]) -> None:
+    queued, running = submitted(deadline=timedelta(hours=1)), started(deadline=timedelta(hours=1))
+    late = [queued, running.job_id]
+    for job_id in late:
+        shift(database, job_id, deadline_at=-1)
+    submitted(deadline=timedelta(hours=1))
+    with database.write() as session:
+        assert enforce_deadlines(session) == len(late)
+    assert job_row(database, queued).reason == Reason.DEADLINE_EXCEEDED
+    assert job_row(database, running.job_id).stop_request == StopRequest.DEADLINE
+    with database.write() as session:
+        assert finish.end_cancelled(session, running, {}) is State.FAILED
+    assert job_row(database, running.job_id).reason == Reason.DEADLINE_EXCEEDED
+
+
+def test_a_job_follows_the_job_it_waits_for(
+    database: Database, submitted: Callable[..., str], started: Callable[..., Token]
+) -> None:
+    first = started()
+    second = submitted(after=[first.job_id])
+    with database.write() as session:
+        assert settle_waiting(session) == set()
+        finish.succeed(session, first, {}, {})
+        assert settle_waiting(session) == {"cpu"}
+    assert job_row(database, second).state == State.QUEUED
+
+
+def test_a_job_fails_with_the_job_it_waits_for(
+    database: Database, submitted: Callable[..., str], started: Callable[..., Token]
+) -> None:
+    first = started()
+    second = submitted(after=[first.job_id])
+    third = submitted(after=[second])
+    fail(database, first, retryable=False)
+    for _ in range(2):
+        with database.write() as session:
+            settle_waiting(session)
+    for job_id, awaited in ((second, first.job_id), (third, second)):
+        job = job_row(database, job_id)
+        assert (job.state, job.reason) == (State.FAILED, Reason.DEPENDENCY_FAILED)
+        assert awaited in job.error["message"]  # type: ignore[index]
+
+
+def test_another_owner_s_job_is_not_found(database: Database, submitted: Callable[..., str], owner_id: str) -> None:
+    job_id = submitted()
+    with database.read() as session:
+        assert find(session, job_id, "somebody else") is None
+        assert find(session, job_id, owner_id) is not None
+        assert find(session, job_id, None) is not None

@@ -1,0 +1,60 @@
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from sqlalchemy.exc import IntegrityError
+
+from db.engine import Database
+from db.states import State
+from db.submit import IdempotencyConflict, NewJob, UnknownReference, submit_once
+from tests.integration.rows import event_types, job_row
+
+
+def new_job(owner_id: str) -> NewJob:
+    return NewJob(owner_id=owner_id, kind="check_worker", queue="cpu", spec={}, max_attempts=1)
+
+
+def test_a_job_is_queued_with_its_first_event(database: Database, submitted: Callable[..., str]) -> None:
+    job_id = submitted(spec={"message": "hi"}, priority=9)
+    job = job_row(database, job_id)
+    assert (job.state, job.priority, job.spec, job.attempt) == (State.QUEUED, 9, {"message": "hi"}, 0)
+    assert event_types(database, job_id) == ["state"]
+
+
+def test_a_job_for_later_waits(database: Database, submitted: Callable[..., str]) -> None:
+    assert job_row(database, submitted(run_at=datetime.now(UTC) + timedelta(hours=1))).state == State.WAITING
+
+
+def test_a_job_for_another_job_waits(database: Database, submitted: Callable[..., str]) -> None:
+    assert job_row(database, submitted(after=[submitted()])).state == State.WAITING
+
+
+def test_references_must_exist(submitted: Callable[..., str]) -> None:
+    with pytest.raises(UnknownReference, match="nobody"):
+        submitted(after=["nobody"])
+    with pytest.raises(UnknownReference, match="nothing"):
+        submitted(file_ids=["nothing"])
+
+
+def test_one_key_makes_one_job(database: Database, owner_id: str) -> None:
+    with database.write() as session:
+        first, created = submit_once(session, new_job(owner_id), key="k", body_sha256="a")
+    with database.write() as session:
+        second, created_again = submit_once(session, new_job(owner_id), key="k", body_sha256="a")
+    assert (created, created_again, first.id) == (True, False, second.id)
+    with pytest.raises(IdempotencyConflict), database.write() as session:
+        submit_once(session, new_job(owner_id), key="k", body_sha256="b")
+
+
+def test_one_key_makes_one_job_from_many_threads(database: Database, owner_id: str) -> None:
+    def attempt(_number: int) -> str:
+        while True:
+            try:
+                with database.write() as session:
+                    return submit_once(session, new_job(owner_id), key="k", body_sha256="a")[0].id
+            except IntegrityError:
+                continue
+
+    with ThreadPoolExecutor(8) as pool:
+        assert len(set(pool.map(attempt, range(32)))) == 1
