@@ -14,8 +14,10 @@ def automl_request(
     budget_seconds: float,
     validated: bool,
 ) -> Json:
-    """``columns`` are all of the training frame's; those without a role are ignored. ``validated`` is whether there is a
-    validation frame."""
+    """``columns`` are all of the training frame's; those without a role are ignored.
+
+    ``validated`` is whether there is a validation frame.
+    """
     used = {spec.target, *features, *spec.special_columns.values()}
     input_spec: Json = {
         "training_frame": keys.frame("train"),

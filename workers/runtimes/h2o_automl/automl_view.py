@@ -9,7 +9,13 @@ from workers.runtimes.h2o_automl.client import Json
 
 _STARTING = re.compile(r"starting (\w+?)_AutoML_\d+_\d+_\d+")
 # H2O warns of these whatever one does, so they explain no failure.
-_HARMLESS = ("User specified a validation frame", "specified together with")
+_HARMLESS = (
+    "User specified a validation frame",
+    "_train param, Dropping",
+    "Skipping StackedEnsemble",
+    "Empty leaderboard",
+    "AutoML was not able to build any model",
+)
 
 
 @dataclass(frozen=True)
@@ -46,11 +52,15 @@ class AutoMLView:
 
     @property
     def complaint(self) -> str | None:
-        """The last thing that H2O warned of and that can explain a failure."""
-        for event in reversed(self.events):
-            if event.level in ("WARN", "ERROR") and not event.message.startswith(_HARMLESS):
-                return event.message
-        return None
+        """What explains best that there are no models: why the last one failed, else the last warning."""
+        failures = [event.message for event in self.events if "] failed: " in event.message]
+        warnings = [
+            event.message
+            for event in self.events
+            if event.level.upper() in ("WARN", "ERROR") and not event.message.startswith(_HARMLESS)
+        ]
+        found = failures or warnings
+        return found[-1] if found else None
 
 
 def read_automl(answer: Json) -> AutoMLView | None:

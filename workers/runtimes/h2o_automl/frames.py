@@ -74,6 +74,7 @@ def upload_table(
         },
     )
     await_job(client, parse["job"]["key"]["name"], tick)
+    _enforce_enums(client, key, [name for name, kind in types.items() if kind == "Enum"])
     return row_count(client, key)
 
 
@@ -100,8 +101,30 @@ def split_frame(client: H2OClient, key: str, parts: Sequence[tuple[str, float]],
         client.delete(f"/4/sessions/{path_part(session)}")
 
 
+def _enforce_enums(client: H2OClient, key: str, names: Sequence[str]) -> None:
+    """Parquet keeps its own types whatever parsing is told, so numbers that mean classes are converted afterwards."""
+    numeric = [
+        index
+        for index, column in enumerate(frame_columns(client, key))
+        if column["label"] in names and column["type"] != "enum"
+    ]
+    if not numeric:
+        return
+    session = client.post("/4/sessions")["session_key"]
+    for index in numeric:
+        _rapids(client, session, f"(assign {key} (:= {key} (as.factor (cols_py {key} {index})) {index} []))")
+    client.delete(f"/4/sessions/{path_part(session)}")
+
+
 def row_count(client: H2OClient, key: str) -> int:
     return int(client.get(f"/3/Frames/{path_part(key)}/light")["frames"][0]["rows"])
+
+
+def frame_columns(client: H2OClient, key: str) -> list[Json]:
+    """A frame's columns with ``label``, ``type`` and an enum's ``domain``, without any rows."""
+    params = {"row_count": "0", "column_count": "-1"}
+    columns: list[Json] = client.get(f"/3/Frames/{path_part(key)}", params=params)["frames"][0]["columns"]
+    return columns
 
 
 def frame_names(client: H2OClient) -> list[str]:

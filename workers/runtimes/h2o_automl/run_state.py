@@ -20,8 +20,8 @@ Phase = Literal["preparing", "starting", "training", "trained"]
 class RunState:
     """The checkpoint of a job: run ``run`` (from 1) in the cluster of that id.
 
-    ``job_key`` is empty until it is known. ``spent_seconds`` is what earlier runs trained, ``used_seconds`` what this one had
-    trained when last seen.
+    ``job_key`` is empty until it is known. ``spent_seconds`` is what earlier runs trained, ``used_seconds`` what this
+    one had trained when last seen.
     """
 
     job_id: str

@@ -1,0 +1,144 @@
+"""Explains a finished training, part by part: a part that fails is named as missing, and the job goes on."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+
+from tasks.automl import AutoMLSpec
+from tasks.contracts import JobContext, LeaderboardEntry
+from tasks.errors import ClusterLost, InvalidInput, JobCancelled, UpstreamError
+from workers.runtimes.h2o_automl.failures import H2OError
+from workers.runtimes.h2o_automl.leader_quality import Quality, confusion_table
+from workers.runtimes.h2o_automl.model_agreement import model_agreement
+from workers.runtimes.h2o_automl.partial_dependence import explained_classes, partial_dependence
+from workers.runtimes.h2o_automl.pictures.curves import draw_dependence, draw_residuals, draw_roc
+from workers.runtimes.h2o_automl.pictures.matrices import draw_agreement, draw_confusion, draw_importance
+from workers.runtimes.h2o_automl.residuals import residuals
+from workers.runtimes.h2o_automl.tables import Table, slug
+from workers.runtimes.h2o_automl.test_frame import TestFrame
+from workers.runtimes.h2o_automl.variable_importance import variable_importance
+
+MOST_FEATURES = 50
+# What can go wrong in one part without the others being in doubt. A lost cluster only ends the explanation: the models
+# and tables saved before are worth more than another training.
+PART_FAILURES = (H2OError, UpstreamError, InvalidInput, ArithmeticError, LookupError, ValueError)
+
+Drawn = tuple[Table, bytes]
+
+
+@dataclass(frozen=True)
+class Subject:
+    """What is explained. ``entries`` are the leaderboard's, the leader first."""
+
+    spec: AutoMLSpec
+    problem: str
+    features: tuple[str, ...]
+    entries: tuple[LeaderboardEntry, ...]
+    quality: Quality
+    frame: TestFrame
+
+    @property
+    def leader(self) -> str:
+        return self.entries[0].model_id
+
+
+@dataclass
+class Explanation:
+    """Names of the artifacts that were saved, by what they are, and of the parts that could not be made."""
+
+    artifacts: dict[str, list[str]] = field(default_factory=dict)
+    missing: list[str] = field(default_factory=list)
+
+
+def explain(job: JobContext, subject: Subject, report: Callable[[float, str], None]) -> Explanation:
+    """Make every part, as a table and a picture. ``report`` takes the share that is done and what comes next."""
+    made = Explanation()
+    parts = list(_parts(job, subject))
+    for number, (role, name, make) in enumerate(parts):
+        if job.should_stop() == "cancel":
+            raise JobCancelled("The job was cancelled while its models were explained.")
+        report(number / len(parts), name.replace("_", " "))
+        try:
+            drawn = make()
+        except PART_FAILURES as exc:
+            job.log(f"The explanation lacks {name}: {exc}", "warning")
+            made.missing.append(name)
+        except ClusterLost as exc:
+            job.log(f"The explanation ends before {name}: {exc}", "warning")
+            made.missing.extend(left for _, left, _ in parts[number:])
+            break
+        else:
+            if drawn is not None:
+                _save(job, made, role, name, drawn)
+    return made
+
+
+def _parts(job: JobContext, subject: Subject) -> Iterator[tuple[str, str, Callable[[], Drawn | None]]]:
+    """Role, name and maker of each part, the cheap ones first."""
+    if subject.quality.confusion is not None:
+        yield "confusion_matrix", "confusion_matrix", lambda: _confusion(subject)
+    if subject.quality.points is not None:
+        yield "roc", "roc", lambda: _roc(subject)
+    if subject.problem == "regression":
+        yield "residuals", "residuals", lambda: _residuals(job, subject)
+    yield "variable_importance", "variable_importance", lambda: _importance(subject)
+    for feature in _explained_features(job, subject):
+        name = f"partial_dependence_{slug(feature)}"
+        yield "partial_dependence", name, lambda feature=feature: _dependence(subject, feature)  # type: ignore[misc]
+    yield "model_correlation", "model_correlation", lambda: _agreement(job, subject)
+
+
+def _explained_features(job: JobContext, subject: Subject) -> list[str]:
+    """The features with a curve. H2O learns nothing from free text."""
+    usable = [name for name in subject.features if subject.frame.columns[name].kind not in ("string", "uuid", "bad")]
+    if len(usable) > MOST_FEATURES:
+        job.log(f"Partial dependence is shown for the first {MOST_FEATURES} of {len(usable)} features.", "warning")
+    return usable[:MOST_FEATURES]
+
+
+def _save(job: JobContext, made: Explanation, role: str, name: str, drawn: Drawn) -> None:
+    table, picture = drawn
+    job.save_artifact(f"{name}.json", table.json(), "application/json")
+    job.save_artifact(f"{name}.png", picture, "image/png")
+    made.artifacts.setdefault(role, []).extend([f"{name}.json", f"{name}.png"])
+
+
+def _confusion(subject: Subject) -> Drawn | None:
+    confusion = subject.quality.confusion
+    return None if confusion is None else (confusion_table(confusion), draw_confusion(confusion, subject.leader))
+
+
+def _roc(subject: Subject) -> Drawn | None:
+    points = subject.quality.points
+    if points is None:
+        return None
+    positive = subject.frame.columns[subject.spec.target].levels[-1]
+    return points, draw_roc(points, subject.quality.metrics["auc"] or 0.0, subject.leader, positive)
+
+
+def _residuals(job: JobContext, subject: Subject) -> Drawn:
+    table = residuals(subject.frame, subject.leader, subject.spec.target, job.scratch)
+    return table, draw_residuals(table, subject.leader, subject.spec.target)
+
+
+def _importance(subject: Subject) -> Drawn | None:
+    table = variable_importance(subject.frame.client, subject.entries, subject.features)
+    return None if table is None else (table, draw_importance(table))
+
+
+def _dependence(subject: Subject, name: str) -> Drawn:
+    frame, target = subject.frame, subject.spec.target
+    feature = frame.columns[name]
+    levels = frame.columns[target].levels
+    classes = explained_classes(frame, target) if len(levels) > 2 else []
+    table = partial_dependence(frame, subject.leader, feature, classes)
+    if not levels:
+        answer = f"prediction of {target}"
+    else:
+        answer = "predicted probability" if classes else f"predicted probability of {target} = {levels[-1]}"
+    return table, draw_dependence(table, feature, subject.leader, answer, is_probability=bool(levels))
+
+
+def _agreement(job: JobContext, subject: Subject) -> Drawn | None:
+    classes = subject.problem == "classification"
+    table = model_agreement(subject.frame, subject.entries, job.scratch, classification=classes)
+    return None if table is None else (table, draw_agreement(table, classification=classes))

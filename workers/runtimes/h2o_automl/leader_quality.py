@@ -1,0 +1,78 @@
+"""How good the leader is on the test rows."""
+
+from dataclasses import dataclass
+
+from tasks.tabular import ConfusionMatrix
+from workers.runtimes.h2o_automl.automl_view import number, table_rows
+from workers.runtimes.h2o_automl.client import H2OClient, Json, path_part
+from workers.runtimes.h2o_automl.tables import Table
+
+# H2O's fields by the names that its leaderboard uses.
+_METRICS = {
+    "auc": "AUC",
+    "logloss": "logloss",
+    "aucpr": "pr_auc",
+    "mean_per_class_error": "mean_per_class_error",
+    "rmse": "RMSE",
+    "mse": "MSE",
+    "mae": "mae",
+    "rmsle": "rmsle",
+    "mean_residual_deviance": "mean_residual_deviance",
+    "r2": "r2",
+}
+_POINT_COLUMNS = ("threshold", "fpr", "tpr", "precision", "recall", "f1", "accuracy")
+
+
+@dataclass(frozen=True)
+class Quality:
+    """``points`` are those of the ROC and precision-recall curves, for two classes only."""
+
+    metrics: dict[str, float | None]
+    confusion: ConfusionMatrix | None
+    points: Table | None
+
+
+def measure_quality(client: H2OClient, model_id: str, frame: str) -> Quality:
+    """Score a frame with a model. For two classes, H2O's confusion matrix uses the threshold with the highest F1."""
+    answer = client.post(f"/3/ModelMetrics/models/{path_part(model_id)}/frames/{path_part(frame)}", read_seconds=1800)
+    found = answer["model_metrics"][0]
+    metrics = {name: number(found[field]) for name, field in _METRICS.items() if field in found}
+    confusion = _confusion(found.get("cm"))
+    if confusion is not None:
+        right = sum(row[index] for index, row in enumerate(confusion.matrix))
+        metrics["accuracy"] = right / max(sum(map(sum, confusion.matrix)), 1)
+    known = {name: value for name, value in metrics.items() if value is not None}
+    return Quality(dict(known), confusion, _points(found.get("thresholds_and_metric_scores")))
+
+
+def confusion_table(confusion: ConfusionMatrix) -> Table:
+    return Table(
+        "Confusion matrix of the leader on the test rows",
+        "Rows are actual classes, columns predicted ones. For two classes the threshold is that of the highest F1.",
+        ["actual", *confusion.labels],
+        [[label, *counts] for label, counts in zip(confusion.labels, confusion.matrix, strict=True)],
+    )
+
+
+def _confusion(found: Json | None) -> ConfusionMatrix | None:
+    if found is None:
+        return None
+    table = found["table"]
+    # The table has a last row of totals, and columns for each class's error and rate.
+    labels = [column["name"] for column in table["columns"]][:-2]
+    size = len(labels)
+    return ConfusionMatrix(
+        labels=labels, matrix=[[int(table["data"][column][row]) for column in range(size)] for row in range(size)]
+    )
+
+
+def _points(found: Json | None) -> Table | None:
+    rows = table_rows(found)
+    if not rows:
+        return None
+    return Table(
+        "ROC and precision-recall points of the leader on the test rows",
+        "One row per threshold above which a row is predicted to be of the second class.",
+        _POINT_COLUMNS,
+        [[number(row[name]) for name in _POINT_COLUMNS] for row in rows],
+    )

@@ -1,0 +1,54 @@
+"""What each model of the leaderboard makes of each feature."""
+
+from collections.abc import Sequence
+
+from tasks.contracts import LeaderboardEntry
+from workers.runtimes.h2o_automl.automl_view import number, table_rows
+from workers.runtimes.h2o_automl.client import H2OClient, path_part
+from workers.runtimes.h2o_automl.tables import Table, short_model
+
+MOST_MODELS = 20
+MOST_FEATURES = 20
+
+
+def variable_importance(
+    client: H2OClient, entries: Sequence[LeaderboardEntry], features: Sequence[str]
+) -> Table | None:
+    """Importance of features (rows, most important first) in models (columns, best first); 1 is each model's highest.
+
+    Ensembles have none; None if no model has.
+    """
+    importances: dict[str, dict[str, float]] = {}
+    for entry in entries:
+        if entry.algo != "StackedEnsemble" and len(importances) < MOST_MODELS:
+            found = _importance(client, entry.model_id, features)
+            if found:
+                importances[short_model(entry.model_id)] = found
+    if not importances:
+        return None
+    mean = {name: sum(found.get(name, 0.0) for found in importances.values()) for name in features}
+    shown = sorted(features, key=lambda name: -mean[name])[:MOST_FEATURES]
+    return Table(
+        "Variable importance",
+        "Scaled within each model: 1 is its most important feature. Levels of a category are added up.",
+        ["feature", *importances],
+        [[name, *(found.get(name, 0.0) for found in importances.values())] for name in shown],
+    )
+
+
+def _importance(client: H2OClient, model_id: str, features: Sequence[str]) -> dict[str, float]:
+    output = client.get(f"/3/Models/{path_part(model_id)}")["models"][0]["output"]
+    total: dict[str, float] = {}
+    for row in table_rows(output.get("variable_importances")):
+        feature = feature_of(row["variable"], features)
+        if feature is not None:
+            total[feature] = total.get(feature, 0.0) + (number(row["percentage"]) or 0.0)
+    highest = max(total.values(), default=0.0)
+    return {name: value / highest for name, value in total.items()} if highest > 0 else {}
+
+
+def feature_of(variable: str, features: Sequence[str]) -> str | None:
+    """The feature behind a variable: models that split a category into its levels call them ``feature.level``."""
+    if variable in features:
+        return variable
+    return max((name for name in features if variable.startswith(f"{name}.")), key=len, default=None)
