@@ -2,6 +2,7 @@
 VENV := .venv
 PYTHON ?= $(firstword $(foreach name,python3.13 python3.12 python3.11 python3,$(shell command -v $(name) 2>/dev/null)))
 RUN := $(VENV)/bin/python -P
+LOCK := $(VENV)/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header
 INSTALL := $(VENV)/bin/python -m pip install --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
@@ -50,12 +51,8 @@ kind: ## begin a new kind of job: make kind NAME=verb_noun
 	@$(PYTHON) deploy/new_kind.py "$(NAME)"
 
 lock: $(VENV)/.dev ## resolve the pinned versions anew
-	$(VENV)/bin/pip-compile --quiet --strip-extras --allow-unsafe --generate-hashes --no-emit-index-url \
-	  --no-emit-trusted-host --no-emit-find-links --no-header --extra server --extra h2o --extra embedded \
-	  --extra demo --output-file requirements/demo.lock pyproject.toml
-	$(VENV)/bin/pip-compile --quiet --strip-extras --allow-unsafe --generate-hashes --no-emit-index-url \
-	  --no-emit-trusted-host --no-emit-find-links --no-header --all-extras \
-	  --constraint requirements/demo.lock --output-file requirements/dev.lock pyproject.toml
+	$(LOCK) --extra server --extra h2o --extra embedded --extra demo --output-file requirements/demo.lock pyproject.toml
+	$(LOCK) --all-extras --constraint requirements/demo.lock --output-file requirements/dev.lock pyproject.toml
 
 clean: ## remove what was installed and made here
 	rm -rf $(VENV) .turnout .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis *.egg-info
