@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from celery import Celery
-from kombu import Queue as BrokerQueue
+from kombu.entity import Queue as BrokerQueue
 
 from tasks.queues import Queue
 

