@@ -78,7 +78,7 @@ class Stack:
         self._prepare(parts)
         say("Starting the API, the workers, H2O and Flower …")
         connection = self._start_rest(children, parts, secrets.flower_password)
-        remember(connection.url, str(self._home / "api-key"))
+        remember(connection.url, self._home / "api-key")
         return connection
 
     def run_until_signalled(self) -> None:
@@ -172,7 +172,7 @@ def _has_worker(connection: Connection, queue: str) -> bool:
         answer = httpx.get(connection.url + "/v1/queues", headers=headers, timeout=5)
     except httpx.TransportError:
         return False
-    return answer.is_success and any(row["queue"] == queue and row["live_workers"] for row in answer.json()["queues"])
+    return answer.is_success and any(row["name"] == queue and row["live_workers"] for row in answer.json()["queues"])
 
 
 def _redis_answers(port: int, password: str) -> bool:
