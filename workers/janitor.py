@@ -97,7 +97,7 @@ class Janitor:
         self._last_round = now
 
     def _trusts_database(self) -> bool:
-        """After an outage every lease has lapsed although the jobs run on: wait until their workers had time to renew."""
+        """After an outage every lease has lapsed although the jobs run on: let their workers have time to renew."""
         since = self._database_seen_since
         return since is not None and time.monotonic() - since >= LEASE.total_seconds()
 

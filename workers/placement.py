@@ -14,7 +14,7 @@ _MOST_WORKERS = 1000
 
 
 def take_place(settings: WorkerSettings, queue: str) -> tuple[str, IO[bytes]]:
-    """The first free name for a worker of this queue on this machine, and the lock that keeps it until the file is closed.
+    """The first free name for a worker of this queue on this machine, and the lock that keeps it while it is open.
 
     A worker that was killed leaves its name to its successor, whose runners then wait for the old ones' slot locks.
     """

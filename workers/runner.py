@@ -5,6 +5,7 @@ thread; a second thread listens.
 """
 
 import importlib
+import json
 import os
 import queue
 import socket
@@ -120,7 +121,9 @@ def _fitting(result: BaseModel, context: RunnerContext) -> dict[str, Any]:
     """The result as JSON; one over 256 KB is kept as an artifact, and the result says so."""
     text = result.model_dump_json()
     if len(text) <= _RESULT_LIMIT_BYTES:
-        return result.model_dump(mode="json")
+        # Through text, because only there does Pydantic turn NaN and infinity into null.
+        fitting: dict[str, Any] = json.loads(text)
+        return fitting
     context.save_artifact("result.json", text.encode(), "application/json")
     return {"artifact": "result.json"}
 

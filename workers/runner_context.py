@@ -1,6 +1,7 @@
 """The ``JobContext`` inside a runner: every call becomes a message to its worker."""
 
 import itertools
+import json
 import shutil
 import threading
 import time
@@ -61,7 +62,7 @@ class RunnerContext:
 
     def checkpoint(self, document: Mapping[str, JsonValue]) -> None:
         kept = dict(document)
-        if len(repr(kept)) > _CHECKPOINT_LIMIT_BYTES:
+        if len(json.dumps(kept, allow_nan=False)) > _CHECKPOINT_LIMIT_BYTES:
             raise ValueError("a checkpoint may hold 64 KB; keep more as an artifact")
         self._ask("checkpoint", document=kept)
         self._checkpoint = kept

@@ -1,0 +1,58 @@
+import socket
+import threading
+
+import pytest
+
+from workers.channel import Channel, ChannelClosed
+
+
+@pytest.fixture
+def ends() -> tuple[Channel, Channel]:
+    left, right = socket.socketpair()
+    return Channel(left), Channel(right)
+
+
+def test_messages_arrive_whole_and_in_order(ends: tuple[Channel, Channel]) -> None:
+    left, right = ends
+    messages = [{"type": "log", "message": "ü" * length} for length in (0, 1, 100_000)]
+    sender = threading.Thread(target=lambda: [left.send(message) for message in messages])
+    sender.start()
+    assert [right.receive() for _ in messages] == messages
+    sender.join()
+
+
+def test_many_threads_do_not_mix_their_messages(ends: tuple[Channel, Channel]) -> None:
+    left, right = ends
+    threads = [
+        threading.Thread(target=lambda n=n: [left.send({"n": n, "body": str(n) * 5000}) for _ in range(50)])
+        for n in range(4)
+    ]
+    for thread in threads:
+        thread.start()
+    for _ in range(200):
+        message = right.receive()
+        assert message["body"] == str(message["n"]) * 5000
+    for thread in threads:
+        thread.join()
+
+
+def test_the_end_is_noticed_on_both_sides(ends: tuple[Channel, Channel]) -> None:
+    left, right = ends
+    left.close()
+    with pytest.raises(ChannelClosed):
+        right.receive()
+    with pytest.raises(ChannelClosed):
+        right.send({"x": "y"})
+
+
+def test_a_message_that_is_too_large_is_refused(ends: tuple[Channel, Channel]) -> None:
+    with pytest.raises(ValueError, match="too large"):
+        ends[0].send({"x": "y" * (17 << 20)})
+
+
+def test_a_stream_cut_in_the_middle_of_a_message_is_an_end() -> None:
+    left, right = socket.socketpair()
+    left.sendall(b"\x00\x00\x00\x10half")
+    left.close()
+    with pytest.raises(ChannelClosed):
+        Channel(right).receive()
