@@ -1,0 +1,140 @@
+from pathlib import Path
+
+import pytest
+
+from tests.unit.api.serving import Background, HandWorker, make_serving, until
+from tests.unit.turnout.conftest import Server
+from turnout import (
+    Client,
+    Conflict,
+    Invalid,
+    JobFailed,
+    NotAllowed,
+    NotFound,
+    ServerUnreachable,
+    WaitedTooLong,
+)
+
+SPEC = {"text": "one two three"}
+
+
+def test_a_job_from_submission_to_result(client: Client, worker: HandWorker) -> None:
+    job = client.submit("count_words", SPEC, priority=8, tags={"who": "me"})
+    assert (job.kind, job.state, job.record.priority, job.record.tags) == ("count_words", "queued", 8, {"who": "me"})
+    token = worker.start(job.id)
+    worker.report(token, 0.5, "half")
+    assert job.refresh().progress.message == "half"
+    waiting = Background(lambda: job.result(30))
+    worker.succeed(token, words=3)
+    assert waiting.result() == {"words": 3}
+    assert job.record.finished_at is not None
+    assert [attempt.outcome for attempt in job.attempts()] == ["succeeded"]
+    assert next(client.jobs(tags={"who": "me"})).id == job.id
+    assert client.job(job.id).record == job.refresh()
+
+
+def test_a_failed_job_has_no_result(client: Client, worker: HandWorker) -> None:
+    job = client.submit("count_words", SPEC)
+    worker.fail(worker.start(job.id), "Column x is missing.")
+    with pytest.raises(JobFailed, match=r"Column x is missing\.") as caught:
+        job.result(30)
+    assert caught.value.job.reason == "invalid_input"
+
+
+def test_waiting_has_an_end(client: Client) -> None:
+    with pytest.raises(WaitedTooLong, match="still queued"):
+        client.submit("count_words", SPEC).wait(0.05)
+
+
+def test_events_are_streamed_until_the_end(client: Client, worker: HandWorker) -> None:
+    job = client.submit("count_words", SPEC)
+    streaming = Background(lambda: list(job.stream()))
+    token = worker.start(job.id)
+    worker.log(token, "hello")
+    worker.succeed(token)
+    events = streaming.result()
+    assert isinstance(events, list)
+    assert [event.type for event in events] == ["state", "state", "log", "state", "final"]
+    assert [event.seq for event in events] == [1, 2, 3, 4, 5]
+    assert job.events(after=2) == events[2:]
+    assert [event.seq for event in job.stream(after=3)] == [4, 5]
+    assert list(job.stream(after=5)) == []
+
+
+def test_inputs_are_uploaded_and_named(client: Client, worker: HandWorker, tmp_path: Path) -> None:
+    path = tmp_path / "table.csv"
+    path.write_text("a,b\n1,2\n")
+    job = client.submit("count_words", {**SPEC, "dataset": path})
+    file = client.file(job.record.spec["dataset"]["file"])
+    assert (file.name, file.media_type, file.size_bytes) == ("table.csv", "text/csv", 8)
+    with pytest.raises(Conflict, match="still reads"):
+        client.delete_file(file)
+    token = worker.start(job.id)
+    worker.save(token, "words.txt", b"one")
+    worker.succeed(token)
+    [artifact] = job.artifacts()
+    again = client.submit("count_words", {**SPEC, "further": [file, artifact]})
+    assert again.record.spec["further"] == [{"file": file.id}, {"job": job.id, "artifact": "words.txt"}]
+    again.cancel()
+    client.delete_file(file)
+    assert file.id not in [known.id for known in client.files()]
+
+
+def test_downloads_are_whole_or_not_there(client: Client, worker: HandWorker, tmp_path: Path) -> None:
+    job = client.submit("count_words", SPEC)
+    token = worker.start(job.id)
+    worker.save(token, "model.bin", b"x" * 3_000_000)
+    assert job.download("model.bin", tmp_path).read_bytes() == b"x" * 3_000_000
+    with pytest.raises(NotFound):
+        job.download("other.bin", tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["model.bin"]
+
+
+def test_what_is_wrong_is_typed(client: Client, server: Server) -> None:
+    with pytest.raises(Invalid) as caught:
+        client.submit("count_words", {"text": "x", "txt": 1})
+    assert [(error.field, error.code) for error in caught.value.errors] == [("spec.txt", "unknown_field")]
+    with pytest.raises(NotFound):
+        client.job("nobody")
+    job = client.submit("count_words", SPEC)
+    assert job.stop().reason == "stopped_by_user"
+    with pytest.raises(Conflict, match="cancelled already"):
+        job.cancel()
+    with Client(server.url, "wrong") as stranger, pytest.raises(NotAllowed, match="not known"):
+        stranger.kinds()
+
+
+def test_a_server_that_is_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("turnout.transport.PATIENCE_SECONDS", 0.0)
+    with Client("http://127.0.0.1:9", "key") as client, pytest.raises(ServerUnreachable, match="turnout up"):
+        client.upload(Path(__file__))
+
+
+def test_a_retried_submission_is_one_job(client: Client) -> None:
+    first = client.submit("count_words", SPEC, idempotency_key="sdk")
+    assert client.submit("count_words", SPEC, idempotency_key="sdk").id == first.id
+
+
+def test_the_catalog(client: Client, worker: HandWorker) -> None:
+    assert {"count_words", "add_numbers"} <= {kind.name for kind in client.kinds()}
+    kind = client.kind("count_words")
+    assert (kind.queues, kind.default_queue, kind.time_limit_seconds) == (("cpu", "gpu"), "cpu", 300)
+    assert {queue.name for queue in client.queues()} == {"cpu", "gpu", "h2o", "remote"}
+    assert "cpu@here" in [found.name for found in client.workers()]
+
+
+def test_a_stream_outlasts_a_restart(tmp_path: Path) -> None:
+    first = Server(make_serving(tmp_path))
+    client = Client(first.url, first.serving.keys.ann)
+    job = client.submit("count_words", SPEC)
+    seen: list[int] = []
+    streaming = Background(lambda: [seen.append(event.seq) for event in job.stream()])
+    until(lambda: seen)
+    first.close()
+    second = Server(make_serving(tmp_path), first.port)
+    worker = second.serving.worker
+    worker.succeed(worker.start(job.id))
+    streaming.result()
+    assert seen == [1, 2, 3, 4]
+    client.close()
+    second.close()

@@ -1,0 +1,81 @@
+"""The command itself, and how its errors end it."""
+
+import importlib
+from importlib.metadata import version
+from typing import Any
+
+import click
+
+from turnout.cli import catalog, control, files, jobs
+from turnout.cli.endings import Ended, Exit, ended_by
+from turnout.cli.session import Session
+from turnout.cli.submit import submit
+from turnout.errors import TurnoutError
+
+# Imported only when used: submitting needs none of it, and it runs on Unix only. Name → (module, attribute).
+_LAZY = {"up": ("turnout.cli.up", "up")}
+
+
+class _Commands(click.Group):
+    """Turns the SDK's errors into exit codes."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except TurnoutError as exc:
+            raise ended_by(exc) from exc
+        except KeyboardInterrupt as exc:
+            raise Ended("Interrupted.", Exit.INTERRUPTED) from exc
+        finally:
+            session = ctx.find_object(Session)
+            if session is not None:
+                session.close()
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return sorted([*super().list_commands(ctx), *_LAZY])
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in _LAZY:
+            return super().get_command(ctx, cmd_name)
+        module, attribute = _LAZY[cmd_name]
+        command = getattr(importlib.import_module(module), attribute)
+        return command if isinstance(command, click.Command) else None
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.option("--url", metavar="URL", help="The server; else TURNOUT_URL, else the one that `turnout up` started.")
+@click.version_option(version("turnout"), prog_name="turnout")
+@click.pass_context
+def cli(ctx: click.Context, url: str | None) -> None:
+    """Submit machine-learning jobs and follow them.
+
+    Exit codes: 0 succeeded, 1 failed, 2 usage, 3 cancelled, 4 not allowed, 5 not found, 6 waited too long,
+    7 server not reachable, 130 interrupted (the job goes on).
+    """
+    ctx.obj = Session(url)
+
+
+for _command in (
+    submit,
+    jobs.ls,
+    jobs.show,
+    jobs.watch_job,
+    jobs.wait,
+    jobs.logs,
+    jobs.leaderboard,
+    jobs.attempts,
+    control.cancel,
+    control.stop,
+    control.artifacts,
+    control.open_page,
+    files.files,
+    catalog.kinds,
+    catalog.queues,
+    catalog.workers,
+):
+    cli.add_command(_command)
+
+
+def main() -> None:
+    """The console script."""
+    cli(prog_name="turnout")

@@ -1,0 +1,85 @@
+"""How the command ends: exit codes that scripts can rely on."""
+
+from enum import IntEnum
+
+import click
+from rich.console import Console
+
+from turnout.errors import (
+    BrokenDownload,
+    Invalid,
+    NotAllowed,
+    NotFound,
+    Refused,
+    ServerUnreachable,
+    TurnoutError,
+    WaitedTooLong,
+)
+from turnout.records import JobRecord
+
+
+class Exit(IntEnum):
+    """0 to 3 tell how a job ended that was waited for."""
+
+    SUCCEEDED = 0
+    FAILED = 1
+    USAGE = 2
+    CANCELLED = 3
+    NOT_ALLOWED = 4
+    NOT_FOUND = 5
+    WAITED_TOO_LONG = 6
+    UNREACHABLE = 7
+    INTERRUPTED = 130
+
+
+def of_job(record: JobRecord) -> Exit:
+    """The exit code of a final job."""
+    return {"succeeded": Exit.SUCCEEDED, "cancelled": Exit.CANCELLED}.get(record.state, Exit.FAILED)
+
+
+class Ended(click.ClickException):
+    """Ends the command with one sentence, further lines, and an exit code."""
+
+    def __init__(self, message: str, code: Exit, more: tuple[str, ...] = ()) -> None:
+        super().__init__(message)
+        self.exit_code = code  # type: ignore[misc] # click's documented way
+        self._more = more
+
+    def show(self, file: object = None) -> None:  # noqa: ARG002 - click's signature
+        console = Console(stderr=True, highlight=False, soft_wrap=True)
+        if self.message:
+            console.print(
+                f"[bold red]Error:[/] {_plain(self.message)}"
+                if self.exit_code != Exit.INTERRUPTED
+                else _plain(self.message)
+            )
+        for line in self._more:
+            console.print(_plain(line))
+
+
+def ended_by(error: TurnoutError) -> Ended:
+    """The ending that stands for an error."""
+    codes: list[tuple[type[TurnoutError], Exit]] = [
+        (NotAllowed, Exit.NOT_ALLOWED),
+        (NotFound, Exit.NOT_FOUND),
+        (WaitedTooLong, Exit.WAITED_TOO_LONG),
+        (ServerUnreachable, Exit.UNREACHABLE),
+        (Invalid, Exit.USAGE),
+        (BrokenDownload, Exit.FAILED),
+    ]
+    code = next((code for kind, code in codes if isinstance(error, kind)), Exit.FAILED)
+    if isinstance(error, Refused) and error.errors:
+        return Ended(
+            "The server refused this.", code, tuple(f"  {e.field}: {e.message}".rstrip() for e in error.errors)
+        )
+    return Ended(str(error), code)
+
+
+def detached(job_id: str) -> Ended:
+    """Ctrl-C while following a job: the job goes on."""
+    lines = (f"  turnout watch {job_id}    to follow it again", f"  turnout cancel {job_id}   to end it")
+    return Ended("\nDetached; the job goes on.", Exit.INTERRUPTED, lines)
+
+
+def _plain(text: str) -> str:
+    return text.replace("[", "\\[")

@@ -1,0 +1,67 @@
+"""``turnout files``: data that jobs read."""
+
+from pathlib import Path
+
+import click
+
+from turnout.cli.session import Session, json_option, pass_session, print_json, print_table
+from turnout.cli.wording import age, size
+
+
+@click.group()
+def files() -> None:
+    """Uploaded files. A spec names one as file:ID."""
+
+
+@files.command()
+@click.argument("paths", nargs=-1, required=True, type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@json_option
+@pass_session
+def upload(session: Session, paths: tuple[Path, ...], as_json: bool) -> None:
+    """Upload local files; prints the id of each."""
+    uploaded = [session.client.upload(path) for path in paths]
+    if as_json:
+        print_json([vars(file) for file in uploaded])
+        return
+    for file in uploaded:
+        click.echo(file.id)
+
+
+@files.command("ls")
+@click.option("-n", "--limit", default=20, show_default=True, type=click.IntRange(1), help="Most files to list.")
+@json_option
+@pass_session
+def list_files(session: Session, limit: int, as_json: bool) -> None:
+    """List files, newest first."""
+    found = list(session.client.files(limit))
+    if as_json:
+        print_json([vars(file) for file in found])
+        return
+    rows = [(f.id, size(f.size_bytes), age(f.created_at), f.media_type, f.name) for f in found]
+    print_table(session, ["id", "size", "age", "type", "name"], rows, right=["size", "age"])
+
+
+@files.command("get")
+@click.argument("file_id")
+@click.option("-o", "--output", type=click.Path(path_type=Path), default=Path(), help="A directory, or a file.")
+@json_option
+@pass_session
+def get_file(session: Session, file_id: str, output: Path, as_json: bool) -> None:
+    """Keep an uploaded file as a local one."""
+    place = session.client.download_file(file_id, output)
+    if as_json:
+        print_json(str(place))
+    else:
+        click.echo(place)
+
+
+@files.command("rm")
+@click.argument("file_ids", nargs=-1, required=True)
+@json_option
+@pass_session
+def remove(session: Session, file_ids: tuple[str, ...], as_json: bool) -> None:
+    """Delete files that no unfinished job reads."""
+    for file_id in file_ids:
+        session.client.delete_file(file_id)
+    if as_json:
+        print_json(list(file_ids))

@@ -1,0 +1,201 @@
+"""Looking at jobs."""
+
+import json
+
+import click
+
+from turnout.cli.endings import Exit, detached, of_job
+from turnout.cli.leaderboards import leaderboard_table
+from turnout.cli.session import Session, json_option, pass_session, print_fields, print_json, print_table
+from turnout.cli.watching import event_line, show_ending, watch
+from turnout.cli.wording import age, duration, moment
+from turnout.records import JobRecord
+
+STATES = ["waiting", "queued", "running", "succeeded", "failed", "cancelled"]
+
+
+@click.command("ls")
+@click.option("--state", type=click.Choice(STATES))
+@click.option("--kind")
+@click.option("--queue")
+@click.option("--tag", "tags", multiple=True, metavar="NAME=VALUE")
+@click.option("-n", "--limit", default=20, show_default=True, type=click.IntRange(1), help="Most jobs to list.")
+@json_option
+@pass_session
+def ls(
+    session: Session,
+    state: str | None,
+    kind: str | None,
+    queue: str | None,
+    tags: tuple[str, ...],
+    limit: int,
+    as_json: bool,
+) -> None:
+    """List jobs, newest first."""
+    wanted = dict(tag.partition("=")[::2] for tag in tags)
+    records = [job.record for job in session.client.jobs(state=state, kind=kind, queue=queue, tags=wanted, limit=limit)]
+    if as_json:
+        print_json([record.raw for record in records])
+        return
+    rows = [(r.id, r.kind, r.state, _percent(r), age(r.created_at), _note(r)) for r in records]
+    print_table(session, ["id", "kind", "state", "done", "age", "note"], rows, right=["done", "age"])
+
+
+@click.command()
+@click.argument("job_id")
+@json_option
+@pass_session
+def show(session: Session, job_id: str, as_json: bool) -> None:
+    """Show all about a job."""
+    record = session.client.job(job_id).record
+    if as_json:
+        print_json(record.raw)
+        return
+    print_fields(
+        session,
+        {
+            "id": record.id,
+            "kind": record.kind,
+            "state": record.state + (f" ({record.reason})" if record.reason else ""),
+            "waiting for": record.waiting_for,
+            "error": str(record.error.get("message")) if record.error else None,
+            "progress": f"{_percent(record)} {record.progress.message or ''}".strip(),
+            "queue": f"{record.queue}, priority {record.priority}",
+            "worker": record.worker,
+            "attempt": f"{record.attempt} of {record.max_attempts}" if record.attempt else None,
+            "submitted": moment(record.created_at),
+            "started": moment(record.started_at) if record.started_at else None,
+            "finished": moment(record.finished_at) if record.finished_at else None,
+            "ran for": duration(record.metrics["run_seconds"]) if record.metrics.get("run_seconds") else None,
+            "tags": ", ".join(f"{name}={value}" for name, value in record.tags.items()),
+            "spec": str(dict(record.spec)),
+            "result": str(dict(record.result)) if record.result else None,
+        },
+    )
+
+
+@click.command("watch")
+@click.argument("job_id")
+@json_option
+@pass_session
+def watch_job(session: Session, job_id: str, as_json: bool) -> None:
+    """Follow a job: progress, and the leaderboard as it grows. Ctrl-C detaches; the job goes on."""
+    job = session.client.job(job_id)
+    try:
+        if as_json:
+            _print_events(session, job_id, follow=True, only_logs=False, as_json=True)
+            record = job.refresh()
+        else:
+            record = watch(job, session.out)
+    except KeyboardInterrupt as exc:
+        raise detached(job_id) from exc
+    click.get_current_context().exit(of_job(record))
+
+
+@click.command()
+@click.argument("job_ids", nargs=-1, required=True)
+@click.option("--timeout", type=float, metavar="SECONDS", help="Wait this long for each at most, then exit with 6.")
+@json_option
+@pass_session
+def wait(session: Session, job_ids: tuple[str, ...], timeout: float | None, as_json: bool) -> None:
+    """Wait until jobs are final. The exit code tells how the first ended that did not succeed."""
+    jobs = [session.client.job(job_id) for job_id in job_ids]
+    code = Exit.SUCCEEDED
+    for job in jobs:
+        try:
+            record = job.wait(timeout)
+        except KeyboardInterrupt as exc:
+            raise detached(job.id) from exc
+        code = code or of_job(record)
+        if not as_json:
+            show_ending(session.out, record, None)
+    if as_json:
+        print_json([job.record.raw for job in jobs])
+    click.get_current_context().exit(code)
+
+
+@click.command()
+@click.argument("job_id")
+@click.option("-f", "--follow", is_flag=True, help="Go on until the job is final; the exit code tells its end.")
+@click.option("--all", "everything", is_flag=True, help="All events, not only log lines.")
+@json_option
+@pass_session
+def logs(session: Session, job_id: str, follow: bool, everything: bool, as_json: bool) -> None:
+    """Print what a job logged."""
+    job = session.client.job(job_id)
+    try:
+        _print_events(session, job_id, follow=follow, only_logs=not everything, as_json=as_json)
+    except KeyboardInterrupt as exc:
+        raise detached(job_id) from exc
+    if follow:
+        record = job.refresh()
+        if not as_json:
+            show_ending(session.err, record, None)
+        click.get_current_context().exit(of_job(record))
+
+
+@click.command()
+@click.argument("job_id")
+@click.option("--csv", "as_csv", is_flag=True, help="Print CSV.")
+@json_option
+@pass_session
+def leaderboard(session: Session, job_id: str, as_csv: bool, as_json: bool) -> None:
+    """Show a training's models, best first; while it runs, the models so far."""
+    job = session.client.job(job_id)
+    if as_csv:
+        click.echo(job.leaderboard_csv(), nl=False)
+        return
+    board = job.leaderboard()
+    if as_json:
+        print_json(board.raw)
+    elif board.rows:
+        session.out.print(leaderboard_table(board, session.out.width))
+    else:
+        session.err.print("There is no model yet." if not job.record.is_final else "The job made no models.")
+
+
+@click.command()
+@click.argument("job_id")
+@json_option
+@pass_session
+def attempts(session: Session, job_id: str, as_json: bool) -> None:
+    """Show every run of a job and how it ended."""
+    found = session.client.job(job_id).attempts()
+    if as_json:
+        print_json([vars(attempt) for attempt in found])
+        return
+    columns = ["attempt", "worker", "started", "took", "outcome", "cause"]
+    rows = [
+        (
+            str(a.attempt),
+            a.worker,
+            moment(a.started_at),
+            duration((a.ended_at - a.started_at).total_seconds() if a.ended_at else None),
+            a.outcome,
+            a.cause or a.reason or "",
+        )
+        for a in found
+    ]
+    print_table(session, columns, rows, right=["attempt", "took"])
+
+
+def _print_events(session: Session, job_id: str, *, follow: bool, only_logs: bool, as_json: bool) -> None:
+    job = session.client.job(job_id)
+    for event in job.stream() if follow else job.events():
+        if only_logs and event.type != "log":
+            continue
+        if as_json:
+            click.echo(json.dumps(vars(event), default=str, ensure_ascii=False))
+        elif line := event_line(event):
+            click.echo(line)
+
+
+def _percent(record: JobRecord) -> str:
+    fraction = record.progress.fraction
+    return "" if fraction is None else f"{100 * fraction:.0f} %"
+
+
+def _note(record: JobRecord) -> str:
+    if record.error is not None:
+        return str(record.error.get("message", ""))
+    return record.waiting_for or (record.progress.message or "" if not record.is_final else "")

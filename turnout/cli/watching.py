@@ -1,0 +1,183 @@
+"""Following a job on the screen: progress, and the leaderboard growing under it. Plain lines without a screen."""
+
+import queue
+import threading
+import time
+from collections.abc import Iterator
+
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from turnout.cli.leaderboards import leaderboard_table
+from turnout.cli.wording import duration, number, state_style
+from turnout.errors import TurnoutError
+from turnout.job import Job
+from turnout.records import Event, JobRecord, Leaderboard
+
+_LOOK_SECONDS = 2.0
+_LINES_AROUND_BOARD = 8
+_PLAIN_PROGRESS_SECONDS = 5.0
+
+
+def watch(job: Job, console: Console) -> JobRecord:
+    """Show the job until it is final, and how it ended. Ctrl-C raises ``KeyboardInterrupt``; the job goes on."""
+    return _watch_live(job, console) if console.is_terminal else _watch_plainly(job, console)
+
+
+class _View:
+    """What the screen shows; drawn again and again by a thread of rich's."""
+
+    def __init__(self, job: Job, console: Console) -> None:
+        self.record = job.record
+        self.board: Leaderboard | None = None
+        self.last_log = ""
+        self._console = console
+        self._since = time.monotonic()
+
+    def __rich__(self) -> RenderableType:
+        parts: list[RenderableType] = [self._heading(), self._bar()]
+        if self.board is not None and self.board.rows:
+            most = max(3, self._console.height - _LINES_AROUND_BOARD)
+            parts += [Text(""), leaderboard_table(self.board, self._console.width, most)]
+            hidden = len(self.board.rows) - most
+            if hidden > 0:
+                parts.append(Text(f"… and {hidden} more", style="dim"))
+        if self.last_log:
+            parts += [Text(""), Text(self.last_log, style="dim", overflow="ellipsis", no_wrap=True)]
+        return Group(*parts)
+
+    def _heading(self) -> Text:
+        record = self.record
+        text = Text(f"{record.kind} {record.id} ")
+        text.append(record.state, style=f"bold {state_style(record.state)}")
+        if record.state == "running":
+            text.append(f" on {record.worker}" + (f", attempt {record.attempt}" if record.attempt > 1 else ""))
+        elif record.waiting_for:
+            text.append(f": {record.waiting_for}")
+        text.append(f"  {duration(time.monotonic() - self._since)}", style="dim")
+        return text
+
+    def _bar(self) -> Table:
+        progress = self.record.progress
+        grid = Table.grid(padding=(0, 1))
+        fraction = progress.fraction
+        bar = ProgressBar(total=1.0, completed=fraction or 0.0, width=30, pulse=fraction is None and not self._waits)
+        eta = f"about {duration(progress.eta_seconds)} left" if progress.eta_seconds else ""
+        percent = "" if fraction is None else f"{100 * fraction:3.0f} %"
+        grid.add_row(
+            bar, percent, Text(progress.message or "", overflow="ellipsis", no_wrap=True), Text(eta, style="dim")
+        )
+        return grid
+
+    @property
+    def _waits(self) -> bool:
+        return self.record.state in ("waiting", "queued")
+
+
+def _watch_live(job: Job, console: Console) -> JobRecord:
+    view = _View(job, console)
+    with Live(view, console=console, refresh_per_second=5, transient=True):
+        for events in _batches(job):
+            for event in events:
+                if event.type == "log":
+                    view.last_log = str(event.data.get("message", ""))
+            if any(event.type in ("leaderboard", "final") for event in events):
+                view.board = job.leaderboard()
+            view.record = job.refresh()
+    show_ending(console, job.record, view.board)
+    return job.record
+
+
+def _watch_plainly(job: Job, console: Console) -> JobRecord:
+    next_progress, last_message = 0.0, None
+    board: Leaderboard | None = None
+    for events in _batches(job):
+        for event in events:
+            if event.type == "progress":
+                message = event.data.get("message")
+                if message == last_message and time.monotonic() < next_progress:
+                    continue
+                last_message, next_progress = message, time.monotonic() + _PLAIN_PROGRESS_SECONDS
+            line = event_line(event)
+            if line:
+                console.print(line, soft_wrap=True, markup=False)
+        if any(event.type in ("leaderboard", "final") for event in events):
+            board = job.leaderboard()
+    show_ending(console, job.refresh(), board)
+    return job.record
+
+
+def event_line(event: Event) -> str:
+    """One event as a line of text; empty for what says nothing of its own."""
+    data = event.data
+    match event.type:
+        case "state":
+            reason = f" ({data['reason']})" if data.get("reason") else ""
+            attempt = f", attempt {data['attempt']}" if data.get("attempt") else ""
+            text = f"{data['state']}{reason}{attempt}"
+        case "progress":
+            fraction = "" if data.get("fraction") is None else f"{100 * data['fraction']:3.0f} % "
+            eta = f", about {duration(data['eta_seconds'])} left" if data.get("eta_seconds") else ""
+            text = f"{fraction}{data.get('message') or ''}{eta}"
+        case "log":
+            level = data.get("level", "info")
+            text = data.get("message", "") if level == "info" else f"{level}: {data.get('message', '')}"
+        case "leaderboard":
+            text = f"leaderboard: {data.get('models')} models, best {data.get('leader')}"
+        case "artifact":
+            text = f"artifact: {data.get('name')}"
+        case "output":
+            text = str(data.get("text", data))
+        case _:
+            return ""
+    return f"{event.created_at.astimezone():%H:%M:%S} {text}"
+
+
+def show_ending(console: Console, record: JobRecord, board: Leaderboard | None) -> None:
+    """The final state in a line, and the leaderboard if there is one."""
+    if board is not None and board.rows:
+        console.print(leaderboard_table(board, console.width))
+        console.print()
+    line = Text(f"{record.kind} {record.id} ").append(record.state, style=f"bold {state_style(record.state)}")
+    if record.reason not in (None, "completed"):
+        line.append(f" ({record.reason})")
+    if record.error is not None:
+        line.append(f": {record.error.get('message', '')}")
+    elif record.metrics.get("run_seconds") is not None:
+        line.append(f" in {number(record.metrics['run_seconds'])} s", style="dim")
+    console.print(line, soft_wrap=True)
+
+
+def _batches(job: Job) -> Iterator[list[Event]]:
+    """All events that have come, again and again; an empty batch every two seconds in which none came.
+
+    The stream is read in a thread, so that this one can look at the clock and be interrupted.
+    """
+    arrived: queue.Queue[Event | TurnoutError | None] = queue.Queue()
+
+    def read() -> None:
+        try:
+            for event in job.stream():
+                arrived.put(event)
+            arrived.put(None)
+        except TurnoutError as exc:
+            arrived.put(exc)
+
+    threading.Thread(target=read, name="events", daemon=True).start()
+    while True:
+        batch: list[Event] = []
+        try:
+            item = arrived.get(timeout=_LOOK_SECONDS)
+            while item is not None:
+                if isinstance(item, TurnoutError):
+                    raise item
+                batch.append(item)
+                item = arrived.get_nowait()
+        except queue.Empty:
+            yield batch
+            continue
+        yield batch
+        return

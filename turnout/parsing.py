@@ -1,0 +1,44 @@
+"""From the server's JSON to records. Fields that a newer server adds are passed over."""
+
+from dataclasses import fields
+from datetime import datetime
+from typing import Any, TypeVar
+
+from turnout.records import Event, JobRecord, Json, Leaderboard, LeaderboardRow, Progress
+
+_Record = TypeVar("_Record")
+_BESIDE_METRICS = {"rank", "model_id", "algo"}
+
+
+def parse(record: type[_Record], raw: Json, /, **more: Any) -> _Record:
+    """A record whose fields have the JSON's names; those that end in ``_at`` are times, arrays become tuples."""
+    values = {**raw, **more}
+    names = {field.name for field in fields(record)}  # type: ignore[arg-type] # only called with dataclasses
+    return record(**{name: _value(name, value) for name, value in values.items() if name in names})
+
+
+def parse_job(raw: Json) -> JobRecord:
+    return parse(JobRecord, raw, progress=parse(Progress, raw["progress"]), raw=raw)
+
+
+def parse_event(raw: Json) -> Event:
+    return parse(Event, raw)
+
+
+def parse_leaderboard(raw: Json) -> Leaderboard:
+    rows = tuple(
+        LeaderboardRow(
+            rank=row["rank"],
+            model_id=row["model_id"],
+            algo=row["algo"],
+            metrics={name: value for name, value in row.items() if name not in _BESIDE_METRICS},
+        )
+        for row in raw["rows"]
+    )
+    return Leaderboard(rows=rows, sort_metric=raw["sort_metric"], complete=raw["complete"], raw=raw)
+
+
+def _value(name: str, value: Any) -> Any:
+    if name.endswith("_at") and isinstance(value, str):
+        return datetime.fromisoformat(value)
+    return tuple(value) if isinstance(value, list) else value

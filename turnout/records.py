@@ -1,0 +1,161 @@
+"""What the server tells, as it was at that moment."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+FINAL_STATES = frozenset({"succeeded", "failed", "cancelled"})
+
+Json = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a job is; ``fraction`` 0..1, None where it can't be known."""
+
+    fraction: float | None
+    message: str | None
+    eta_seconds: float | None
+
+
+@dataclass(frozen=True)
+class JobRecord:
+    """A job. ``raw`` is the server's whole answer."""
+
+    id: str
+    kind: str
+    state: str
+    reason: str | None
+    queue: str
+    priority: int
+    spec: Json
+    result: Json | None
+    error: Json | None
+    progress: Progress
+    attempt: int
+    max_attempts: int
+    worker: str | None
+    created_at: datetime
+    queued_at: datetime | None
+    started_at: datetime | None
+    finished_at: datetime | None
+    run_at: datetime | None
+    after: tuple[str, ...]
+    tags: Mapping[str, str]
+    metrics: Json
+    waiting_for: str | None
+    raw: Json
+
+    @property
+    def is_final(self) -> bool:
+        return self.state in FINAL_STATES
+
+
+@dataclass(frozen=True)
+class Event:
+    """One entry of a job's stream; ``type`` is state, progress, log, leaderboard, output, artifact or final."""
+
+    seq: int
+    attempt: int
+    type: str
+    created_at: datetime
+    data: Json
+
+
+@dataclass(frozen=True)
+class LeaderboardRow:
+    """One model; ``metrics`` have the training library's names."""
+
+    rank: int
+    model_id: str
+    algo: str
+    metrics: Mapping[str, float | None]
+
+
+@dataclass(frozen=True)
+class Leaderboard:
+    """Models, best first. ``complete``: it will not change any more."""
+
+    rows: tuple[LeaderboardRow, ...]
+    sort_metric: str | None
+    complete: bool
+    raw: Json
+
+
+@dataclass(frozen=True)
+class Artifact:
+    """A file that a job saved; may be an input of another job's spec."""
+
+    job_id: str
+    name: str
+    media_type: str
+    size_bytes: int
+    sha256: str
+    attempt: int
+    created_at: datetime
+
+
+@dataclass(frozen=True)
+class File:
+    """An uploaded file; may be an input of a job's spec."""
+
+    id: str
+    name: str
+    media_type: str
+    size_bytes: int
+    sha256: str
+    created_at: datetime
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """One run of a job and how it ended."""
+
+    attempt: int
+    worker: str
+    started_at: datetime
+    ended_at: datetime | None
+    outcome: str
+    reason: str | None
+    cause: str | None
+    metrics: Json
+
+
+@dataclass(frozen=True)
+class KindRecord:
+    """A kind of job: JSON schemas of its spec and result, where it runs, its limits."""
+
+    name: str
+    doc: str
+    queues: tuple[str, ...]
+    default_queue: str
+    time_limit_seconds: float
+    stall_limit_seconds: float | None
+    max_attempts: int
+    spec_schema: Json
+    result_schema: Json
+
+
+@dataclass(frozen=True)
+class QueueRecord:
+    """How much lies in a queue, and who works on it."""
+
+    name: str
+    waiting: int
+    queued: int
+    running: int
+    oldest_queued_at: datetime | None
+    live_workers: int
+    slots: int
+
+
+@dataclass(frozen=True)
+class WorkerRecord:
+    """A worker that gave a sign of life in the last seconds."""
+
+    name: str
+    queue: str
+    slots: int
+    started_at: datetime
+    last_seen_at: datetime
