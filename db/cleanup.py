@@ -12,6 +12,7 @@ from db.rows import JobRow
 from db.states import FINAL_STATES
 
 _EXCLUSIVE_FOR = timedelta(minutes=2)
+_AGAIN_AFTER = timedelta(seconds=5)
 
 
 @dataclass(frozen=True)
@@ -41,6 +42,11 @@ def take_cleanup(session: Session, queue: str) -> Cleanup | None:
     job.cleanup_after = db_now(_EXCLUSIVE_FOR)
     session.flush()
     return Cleanup(job.id, job.kind, job.checkpoint or {})
+
+
+def cleanup_failed(session: Session, job_id: str) -> None:
+    """Let it be tried again soon."""
+    session.execute(update(JobRow).where(JobRow.id == job_id).values(cleanup_after=db_now(_AGAIN_AFTER)))
 
 
 def cleanup_done(session: Session, job_id: str) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import structlog
 
-from db.cleanup import cleanup_done, take_cleanup
+from db.cleanup import cleanup_done, cleanup_failed, take_cleanup
 from db.engine import Database
 from tasks.kind import Kind
 from workers.slots import Slot
@@ -35,6 +35,8 @@ def clean_up_one(database: Database, kinds: Mapping[str, Kind], queue_name: str,
             cleanup_done(session, due.job_id)
         log.info("cleaned_up", job_id=due.job_id)
     else:
+        with database.write() as session:
+            cleanup_failed(session, due.job_id)
         log.warning("cleanup_failed", job_id=due.job_id, problem=problem)
     return True
 

@@ -1,0 +1,117 @@
+"""The real program as a person starts it: ``turnout up``, in a home and on ports of the test's own."""
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import httpx
+import psutil
+
+from tests.servers import free_port
+from tests.waiting import until
+from turnout import Client
+
+TURNOUT = Path(sys.executable).with_name("turnout")
+
+
+class Program:
+    """One ``turnout up`` and the processes it starts."""
+
+    def __init__(self, directory: Path, **settings: str) -> None:
+        self.home = directory / "home"
+        self.api_port = free_port()
+        ports = {
+            "TURNOUT_API_PORT": self.api_port,
+            "TURNOUT_REDIS_PORT": free_port(),
+            "TURNOUT_H2O_PORT": free_port_pair(),
+            "TURNOUT_FLOWER_PORT": free_port(),
+        }
+        kept = {name: value for name, value in os.environ.items() if not name.startswith("TURNOUT_")}
+        self.environment = {
+            **kept,
+            **{name: str(port) for name, port in ports.items()},
+            "TURNOUT_HOME": str(self.home),
+            "HOME": str(directory / "user"),
+            "XDG_CONFIG_HOME": str(directory / "user"),
+            **settings,
+        }
+        self._output = (directory / "up.log").open("ab")
+        self._log = directory / "up.log"
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.api_port}"
+
+    @property
+    def process(self) -> psutil.Process:
+        assert self._process is not None
+        return psutil.Process(self._process.pid)
+
+    def start(self) -> Client:
+        self._process = subprocess.Popen(
+            [TURNOUT, "up"], env=self.environment, stdin=subprocess.DEVNULL, stdout=self._output, stderr=self._output
+        )
+        until(self._is_up, 90, what=f"`turnout up`\n{self._log.read_text()}")
+        return Client(self.url, (self.home / "api-key").read_text().strip())
+
+    def end(self) -> int:
+        """Ctrl-C, and wait for the end."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGINT)
+        return self._process.wait(60)
+
+    def kill(self) -> None:
+        assert self._process is not None
+        self._process.kill()
+        self._process.wait()
+
+    def part(self, *words: str) -> psutil.Process:
+        """The one process below ``turnout up`` whose command line has all of these words."""
+        (found,) = self.parts(*words)
+        return found
+
+    def parts(self, *words: str) -> list[psutil.Process]:
+        def fits(process: psutil.Process) -> bool:
+            try:
+                return set(words) <= set(process.cmdline())
+            except psutil.NoSuchProcess:
+                return False
+
+        return [process for process in self.process.children(recursive=True) if fits(process)]
+
+    def _is_up(self) -> bool:
+        assert self._process is not None
+        assert self._process.poll() is None, self._log.read_text()
+        return "Ctrl-C ends everything" in self._log.read_text() and self._answers()
+
+    def _answers(self) -> bool:
+        try:
+            return httpx.get(self.url + "/readyz").is_success
+        except httpx.TransportError:
+            return False
+
+
+def free_port_pair() -> int:
+    """A free port whose neighbour above is free too."""
+    while True:
+        port = free_port()
+        try:
+            probe = psutil.net_connections("tcp")
+        except psutil.AccessDenied:
+            return port
+        if port + 1 not in {connection.laddr.port for connection in probe if connection.laddr}:
+            return port
+
+
+def whole_tree(process: psutil.Process) -> list[psutil.Process]:
+    return [process, *process.children(recursive=True)]
+
+
+def wait_until_gone(processes: list[psutil.Process]) -> None:
+    def left() -> list[psutil.Process]:
+        return [p for p in processes if p.is_running() and p.status() != psutil.STATUS_ZOMBIE]
+
+    until(lambda: not left(), 60, what="the end of every process")

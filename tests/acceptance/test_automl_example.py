@@ -1,0 +1,68 @@
+"""The example, from upload to leaderboard, model and plots, row for row."""
+
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from tests.acceptance.automl import left_in_h2o, story, submit_automl
+from tests.acceptance.program import Program
+from tests.waiting import until
+from turnout import Client
+from turnout.records import File
+
+EXPECTED = [
+    ("StackedEnsemble_BestOfFamily", 0.937592),
+    ("StackedEnsemble_AllModels", 0.934905),
+    ("XGBoost_2", 0.932810),
+    ("XGBoost_3", 0.932392),
+    ("GBM_2", 0.926839),
+    ("XRT_1", 0.925775),
+    ("GBM_3", 0.923935),
+    ("DRF_1", 0.922535),
+    ("GBM_4", 0.921954),
+    ("XGBoost_1", 0.919142),
+    ("GBM_1", 0.844467),
+    ("GLM_1", 0.415087),
+]
+METRICS = ["auc", "logloss", "aucpr", "mean_per_class_error", "rmse", "mse"]
+
+
+def test_the_example_gives_its_known_result(program: Program, client: Client, circle: File, tmp_path: Path) -> None:
+    job = submit_automl(client, circle)
+    seen = [event.type for event in job.stream()]
+    record = job.wait(10)
+
+    assert (record.state, record.reason) == ("succeeded", "completed")
+    assert story(job) == [("succeeded", "completed")]
+    assert record.result is not None
+    assert record.result["rows"] == {"train": 607, "validation": 181, "test": 212}
+    assert record.result["confusion_matrix"]["matrix"] == [[104, 10], [10, 88]]
+    assert record.result["explanation_missing"] == []
+
+    board = job.leaderboard()
+    assert board.complete
+    rows = [row.raw if hasattr(row, "raw") else row for row in board.rows]
+    assert len(rows) == len(EXPECTED)
+    for row, (name, auc) in zip(board.rows, EXPECTED, strict=True):
+        assert row.model_id.startswith(name + "_")
+        assert row.metrics["auc"] == pytest.approx(auc, abs=5e-7)
+        assert list(row.metrics) == METRICS
+
+    assert {"state", "progress", "log", "leaderboard", "artifact", "final"} <= set(seen)
+    assert seen[-1] == "final"
+    assert_artifacts(job.artifacts(), [job.download(artifact.name, tmp_path) for artifact in job.artifacts()])
+    until(lambda: not left_in_h2o(program), what="an empty cluster")
+
+
+def assert_artifacts(artifacts: list, files: list[Path]) -> None:  # type: ignore[type-arg]
+    names = {artifact.name for artifact in artifacts}
+    for plot in ("confusion_matrix", "variable_importance", "model_correlation", "partial_dependence_x1"):
+        assert {f"{plot}.png", f"{plot}.json"} <= names
+    assert {"model.zip", "event_log.json", "partial_dependence_x2.png"} <= names
+    for file in files:
+        content = file.read_bytes()
+        if file.suffix == ".png":
+            assert content.startswith(b"\x89PNG")
+        if file.name == "model.zip":
+            assert "model.ini" in zipfile.ZipFile(file).namelist()
