@@ -11,7 +11,8 @@ from sqlalchemy.orm import Session
 from api.problems import FieldError, Problem, invalid
 from api.services import Services
 from api.spec_inputs import file_ids_of, missing_inputs
-from api.submission_bodies import SubmissionBody
+from api.submission_bodies import MOST_ERRORS, SubmissionBody
+from db.bulk import Accepted, BulkKey, submit_all
 from db.owners import KeyHolder
 from db.rows import JobRow
 from db.submit import IdempotencyConflict, NewJob, UnknownReference, earlier_submission, submit, submit_once
@@ -30,17 +31,26 @@ def accept(services: Services, holder: KeyHolder, body: SubmissionBody, key: str
 
 def accept_many(
     services: Services, holder: KeyHolder, bodies: Sequence[SubmissionBody], key: str | None
-) -> Sequence[JobRow]:
+) -> Sequence[Accepted]:
     """All of them in one transaction, or none. With a key, each item has the key and its index as its own."""
-    with services.database.write() as session:
-        jobs = []
-        for index, body in enumerate(bodies):
-            try:
-                jobs.append(_write(session, services, holder, body, None if key is None else f"{key}#{index}")[0])
-            except Problem as exc:
-                errors = [FieldError(f"{index}.{error.field}", error.message, error.code) for error in exc.errors]
-                raise invalid(errors) if errors else exc from exc
-        return jobs
+    news = [_new_job(services, holder, body) for body in bodies]
+    keys = [] if key is None else [BulkKey(f"{key}#{i}", _sha256(body)) for i, body in enumerate(bodies)]
+    try:
+        with services.database.write() as session:
+            errors = [
+                FieldError(f"{index}.{error.field}", error.message, error.code)
+                for index, body in enumerate(bodies)
+                for error in missing_inputs(session, body.spec, holder.owner_id, body.after)
+            ]
+            if errors:
+                raise invalid(errors[:MOST_ERRORS])
+            return submit_all(session, holder.owner_id, news, keys)
+    except IdempotencyConflict as exc:
+        raise _key_reused() from exc
+    except UnknownReference as exc:
+        identifier, index = exc.args
+        error = _unknown(bodies[index], identifier)
+        raise invalid([FieldError(f"{index}.{error.field}", error.message, error.code)]) from exc
 
 
 def _accept(services: Services, holder: KeyHolder, body: SubmissionBody, key: str | None) -> tuple[JobRow, bool]:
@@ -51,7 +61,7 @@ def _accept(services: Services, holder: KeyHolder, body: SubmissionBody, key: st
 def _write(
     session: Session, services: Services, holder: KeyHolder, body: SubmissionBody, key: str | None
 ) -> tuple[JobRow, bool]:
-    sha256 = hashlib.sha256(body.canonical_json()).hexdigest()
+    sha256 = _sha256(body)
     try:
         if key is not None:
             # A retry is answered even if the file that it names was deleted since.
@@ -66,8 +76,7 @@ def _write(
             return submit(session, new), True
         return submit_once(session, new, key=key, body_sha256=sha256)
     except IdempotencyConflict as exc:
-        detail = "This Idempotency-Key was used before with another body; use a new key for a new job."
-        raise Problem(HTTPStatus.CONFLICT, "idempotency_key_reused", detail) from exc
+        raise _key_reused() from exc
     except UnknownReference as exc:
         raise invalid([_unknown(body, str(exc.args[0]))]) from exc
 
@@ -94,3 +103,12 @@ def _unknown(body: SubmissionBody, identifier: str) -> FieldError:
     if identifier in body.after:
         return FieldError(f"after.{body.after.index(identifier)}", f"There is no job {identifier!r}.", "unknown_job")
     return FieldError("spec", f"There is no file {identifier!r}.", "unknown_input")
+
+
+def _sha256(body: SubmissionBody) -> str:
+    return hashlib.sha256(body.canonical_json()).hexdigest()
+
+
+def _key_reused() -> Problem:
+    detail = "This Idempotency-Key was used before with another body; use a new key for a new job."
+    return Problem(HTTPStatus.CONFLICT, "idempotency_key_reused", detail)

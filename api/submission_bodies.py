@@ -12,6 +12,7 @@ from tasks.errors import InvalidInput
 from tasks.kind import Kind
 from tasks.registry import kind_named
 
+MOST_ERRORS = 100
 _INPUT_SHAPES = {FileInput.__name__, ArtifactInput.__name__}
 TagName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:/-]{0,62}$")]
 TagValue = Annotated[str, Field(max_length=255)]
@@ -70,7 +71,7 @@ class SubmissionBodies:
         except ValidationError as exc:
             raise invalid(_field_errors(exc)) from exc
 
-    def validate_many(self, raws: list[JsonValue], first_errors: int = 100) -> list[SubmissionBody]:
+    def validate_many(self, raws: list[JsonValue]) -> list[SubmissionBody]:
         """All of them, or the 422 problem whose fields begin with the index of each wrong item."""
         bodies: list[SubmissionBody] = []
         errors: list[FieldError] = []
@@ -79,10 +80,10 @@ class SubmissionBodies:
                 bodies.append(self.validate(raw))
             except Problem as exc:
                 errors += [_at_index(index, error) for error in exc.errors]
-                if len(errors) >= first_errors:
+                if len(errors) >= MOST_ERRORS:
                     break
         if errors:
-            raise invalid(errors[:first_errors])
+            raise invalid(errors[:MOST_ERRORS])
         return bodies
 
     def openapi_schemas(self) -> dict[str, Any]:

@@ -45,8 +45,9 @@ class Database:
 
     def _engine(self, url: str, *, durable: bool, begin: str) -> Engine:
         if not self.is_sqlite:
-            return create_engine(url, pool_pre_ping=True, connect_args={"connect_timeout": 5})
-        engine = create_engine(url, pool_size=8, max_overflow=32)
+            return create_engine(url, hide_parameters=True, pool_pre_ping=True, connect_args={"connect_timeout": 5})
+        # Values, such as specs, have no place in an error that may be logged.
+        engine = create_engine(url, hide_parameters=True, pool_size=8, max_overflow=32)
         _prepare_sqlite(engine, synchronous="FULL" if durable else "NORMAL", begin=begin)
         return engine
 

@@ -54,7 +54,7 @@ def submit(session: Session, new: NewJob) -> JobRow:
         queue=new.queue,
         state=State.WAITING if waits else State.QUEUED,
         precedence=9 - new.priority,
-        fair_tag=_next_fair_tag(session, new.owner_id, new.queue),
+        fair_tag=reserve_fair_tags(session, new.owner_id, new.queue, 1)[0],
         spec=dict(new.spec),
         tags=dict(new.tags),
         max_attempts=new.max_attempts,
@@ -115,9 +115,10 @@ def _any_unsettled(session: Session, after: Sequence[str]) -> bool:
     return any(state not in FINAL_STATES or state != State.SUCCEEDED for state in states)
 
 
-def _next_fair_tag(session: Session, owner_id: str, queue: str) -> int:
-    """Start-time fair queueing (Goyal et al., 1996): an owner's next tag follows its last, but never lies behind the queue's
-    virtual time, so that neither an idle owner saves up turns nor a busy one crowds the others out."""
+def reserve_fair_tags(session: Session, owner_id: str, queue: str, count: int) -> range:
+    """The owner's next ``count`` tags. Start-time fair queueing (Goyal et al., 1996): they follow its last one, but
+    never lie behind the queue's virtual time, so that neither an idle owner saves up turns nor a busy one crowds the
+    others out."""
     oldest_queued = select(func.min(JobRow.fair_tag)).where(JobRow.queue == queue, JobRow.state == State.QUEUED)
     virtual_time = session.scalar(oldest_queued)
     if virtual_time is None:
@@ -126,6 +127,7 @@ def _next_fair_tag(session: Session, owner_id: str, queue: str) -> int:
     if clock is None:
         clock = FairClockRow(owner_id=owner_id, queue=queue, last_tag=virtual_time - 1)
         session.add(clock)
-    clock.last_tag = max(clock.last_tag + 1, virtual_time)
+    first = max(clock.last_tag + 1, virtual_time)
+    clock.last_tag = first + count - 1
     session.flush()
-    return clock.last_tag
+    return range(first, first + count)

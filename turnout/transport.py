@@ -15,6 +15,7 @@ _CONNECT_SECONDS = 5.0
 _ANSWER_SECONDS = 60.0
 _FIRST_PAUSE_SECONDS = 0.1
 _LONGEST_PAUSE_SECONDS = 2.0
+_THIS_MACHINE = {"127.0.0.1", "localhost", "::1"}
 _PASSING = {502, 503, 504}
 # How long a request is tried again; whoever follows a job outlasts a restart of the server.
 PATIENCE_SECONDS = 2.0
@@ -29,7 +30,13 @@ class Transport:
         self._has_key = connection.api_key is not None
         headers = {"Authorization": f"Bearer {connection.api_key}"} if connection.api_key else {}
         timeout = httpx.Timeout(_ANSWER_SECONDS, connect=_CONNECT_SECONDS)
-        self._http = httpx.Client(base_url=connection.url, headers=headers, timeout=timeout, trust_env=False)
+        # Reading the certificates takes longer than most commands, and a plain address has no use for them.
+        verify = not connection.url.startswith("http://")
+        # A proxy that the environment names is no way to this machine itself.
+        environment = httpx.URL(connection.url).host not in _THIS_MACHINE
+        self._http = httpx.Client(
+            base_url=connection.url, headers=headers, timeout=timeout, trust_env=environment, verify=verify
+        )
 
     def close(self) -> None:
         self._http.close()

@@ -89,7 +89,7 @@ def submissions_router(bodies: SubmissionBodies) -> APIRouter:
         )
         for queue in {job.queue for job in jobs}:
             services.hinter.poke(queue)
-        return BulkView(jobs=[BulkJobView(index=i, id=job.id, state=job.state) for i, job in enumerate(jobs)])
+        return BulkView(jobs=[BulkJobView(index=i, id=job.job_id, state=job.state) for i, job in enumerate(jobs)])
 
     return router
 

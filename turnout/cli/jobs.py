@@ -1,7 +1,5 @@
 """Looking at jobs."""
 
-import json
-
 import click
 
 from turnout.cli.endings import Exit, detached, of_job
@@ -185,7 +183,7 @@ def _print_events(session: Session, job_id: str, *, follow: bool, only_logs: boo
         if only_logs and event.type != "log":
             continue
         if as_json:
-            click.echo(json.dumps(vars(event), default=str, ensure_ascii=False))
+            print_json(vars(event), indent=None)
         elif line := event_line(event):
             click.echo(line)
 

@@ -1,9 +1,11 @@
+import logging
 import socket
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+import structlog
 import uvicorn
 from click.testing import CliRunner, Result
 
@@ -31,6 +33,14 @@ class Server:
         self._uvicorn.should_exit = True
         self._thread.join(timeout=10)
         self.serving.services.database.dispose()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _quiet_server() -> Iterator[None]:
+    """The server's log would be taken for the command's output: both are in this process."""
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
+    yield
+    structlog.reset_defaults()
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,143 @@
+"""Accepting many jobs in one transaction, with a few statements for all instead of several for each: on SQLite nobody
+else can write meanwhile, and leases have to be renewed."""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import insert, select
+from sqlalchemy.orm import Session
+
+from db.clock import db_now
+from db.ids import new_id
+from db.rows import DependencyRow, EventRow, FileRow, IdempotencyRow, JobFileRow, JobRow, Row
+from db.states import EventType, State
+from db.submit import IdempotencyConflict, NewJob, UnknownReference, reserve_fair_tags
+
+# Well below what any database takes as the number of values in one statement.
+_AT_ONCE = 500
+
+
+@dataclass(frozen=True)
+class Accepted:
+    """A job that was written, or found under its idempotency key."""
+
+    job_id: str
+    queue: str
+    state: str
+
+
+@dataclass(frozen=True)
+class BulkKey:
+    """The idempotency key of one item and the hash of its body."""
+
+    key: str
+    body_sha256: str
+
+
+def submit_all(session: Session, owner_id: str, news: Sequence[NewJob], keys: Sequence[BulkKey] = ()) -> list[Accepted]:
+    """Write all jobs, which belong to one owner, in order; ``keys`` has one for each, or none. Raises
+    ``UnknownReference`` and ``IdempotencyConflict``, with the index of the item as ``args[1]``."""
+    earlier = _earlier(session, owner_id, keys)
+    fresh = [(index, new) for index, new in enumerate(news) if index not in earlier]
+    _check_owned(session, FileRow, owner_id, ((index, new.file_ids) for index, new in fresh))
+    states = _check_owned(session, JobRow, owner_id, ((index, new.after) for index, new in fresh))
+    written = _write(session, owner_id, fresh, states)
+    if keys:
+        rows = [
+            {"owner_id": owner_id, "key": keys[i].key, "body_sha256": keys[i].body_sha256, "job_id": job.job_id}
+            for i, job in written.items()
+        ]
+        _insert(session, IdempotencyRow, rows)
+    return [earlier.get(index) or written[index] for index in range(len(news))]
+
+
+def _earlier(session: Session, owner_id: str, keys: Sequence[BulkKey]) -> dict[int, Accepted]:
+    """What the keys already stand for, by the item's index."""
+    indexes = {key.key: index for index, key in enumerate(keys)}
+    found: dict[int, Accepted] = {}
+    for some in _chunks(list(indexes)):
+        query = (
+            select(IdempotencyRow.key, IdempotencyRow.body_sha256, JobRow.id, JobRow.queue, JobRow.state)
+            .join(JobRow, JobRow.id == IdempotencyRow.job_id)
+            .where(IdempotencyRow.owner_id == owner_id, IdempotencyRow.key.in_(some))
+        )
+        for key, body_sha256, job_id, queue, state in session.execute(query):
+            index = indexes[key]
+            if keys[index].body_sha256 != body_sha256:
+                raise IdempotencyConflict(key, index)
+            found[index] = Accepted(job_id, queue, state)
+    return found
+
+
+def _check_owned(
+    session: Session, row: type[JobRow] | type[FileRow], owner_id: str, named: Iterable[tuple[int, Sequence[str]]]
+) -> Mapping[str, str | None]:
+    """Locks the rows that are named; returns their states, which only jobs have."""
+    first_named: dict[str, int] = {}
+    for index, ids in named:
+        for wanted in ids:
+            first_named.setdefault(wanted, index)
+    state = JobRow.state if row is JobRow else row.id
+    found: dict[str, str | None] = {}
+    for some in _chunks(sorted(first_named)):
+        query = select(row.id, state).where(row.id.in_(some), row.owner_id == owner_id).order_by(row.id)
+        found |= dict(session.execute(query.with_for_update(key_share=True, read=True)).tuples().all())
+    for wanted, index in first_named.items():
+        if wanted not in found:
+            raise UnknownReference(wanted, index)
+    return found
+
+
+def _write(
+    session: Session, owner_id: str, fresh: Sequence[tuple[int, NewJob]], states: Mapping[str, str | None]
+) -> dict[int, Accepted]:
+    now = session.scalars(select(db_now())).one()
+    counts = Counter(new.queue for _index, new in fresh)
+    tags = {queue: iter(reserve_fair_tags(session, owner_id, queue, counts[queue])) for queue in sorted(counts)}
+    accepted: dict[int, Accepted] = {}
+    jobs: list[dict[str, Any]] = []
+    for index, new in fresh:
+        waits = new.run_at is not None or any(states[after] != State.SUCCEEDED for after in new.after)
+        job = accepted[index] = Accepted(new_id(), new.queue, State.WAITING if waits else State.QUEUED)
+        jobs.append(_job_values(job, new, next(tags[new.queue]), now))
+    _insert(session, JobRow, jobs)
+    made = [(accepted[index].job_id, new) for index, new in fresh]
+    _insert(session, DependencyRow, [{"job_id": job_id, "after_id": a} for job_id, new in made for a in set(new.after)])
+    _insert(session, JobFileRow, [{"job_id": job_id, "file_id": f} for job_id, new in made for f in set(new.file_ids)])
+    first = {"seq": 1, "attempt": 0, "type": EventType.STATE, "created_at": now}
+    events = [{"job_id": j.job_id, "data": {"state": j.state, "attempt": 0}, **first} for j in accepted.values()]
+    _insert(session, EventRow, events)
+    return accepted
+
+
+def _job_values(job: Accepted, new: NewJob, fair_tag: int, now: datetime) -> dict[str, Any]:
+    return {
+        "id": job.job_id,
+        "owner_id": new.owner_id,
+        "kind": new.kind,
+        "queue": new.queue,
+        "state": job.state,
+        "precedence": 9 - new.priority,
+        "fair_tag": fair_tag,
+        "spec": dict(new.spec),
+        "tags": dict(new.tags),
+        "max_attempts": new.max_attempts,
+        "time_limit_seconds": None if new.time_limit is None else new.time_limit.total_seconds(),
+        "deadline_at": None if new.deadline is None else now + new.deadline,
+        "run_at": new.run_at,
+        "created_at": now,
+        "queued_at": now if job.state == State.QUEUED else None,
+        "last_event_seq": 1,
+    }
+
+
+def _insert(session: Session, row: type[Row], values: Sequence[dict[str, Any]]) -> None:
+    if values:
+        session.execute(insert(row), values)
+
+
+def _chunks(ids: Sequence[str]) -> Iterable[Sequence[str]]:
+    return (ids[start : start + _AT_ONCE] for start in range(0, len(ids), _AT_ONCE))
