@@ -45,6 +45,7 @@ _REGRESSION_ONLY = frozenset(
 )
 _TREES = frozenset({"DRF", "GBM", "XGBoost"})
 DEFAULT_RUNTIME_SECONDS = 3600.0
+DEFAULT_BALANCE_SIZE = 5.0
 LONGEST_RUNTIME_SECONDS = 6 * 86400.0
 
 
@@ -104,7 +105,7 @@ class AutoMLSpec(TableTraining):
         description="Sampling ratio of each class, in alphabetical order; needs balance_classes.",
     )
     max_after_balance_size: float = Field(
-        default=5.0,
+        default=DEFAULT_BALANCE_SIZE,
         gt=0,
         le=1000,
         description="Largest size after balancing, relative to the data; needs balance_classes.",
@@ -192,7 +193,7 @@ class AutoMLSpec(TableTraining):
     def _options_fit_the_problem(self) -> Self:
         if self.class_sampling_factors is not None and not self.balance_classes:
             raise ValueError("class_sampling_factors need balance_classes")
-        if "max_after_balance_size" in self.model_fields_set and not self.balance_classes:
+        if self.max_after_balance_size != DEFAULT_BALANCE_SIZE and not self.balance_classes:
             raise ValueError("max_after_balance_size needs balance_classes")
         if self.problem != "auto":
             complaint = self.misfit(self.problem)

@@ -6,6 +6,7 @@ import shutil
 import threading
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 from pydantic import JsonValue
 
@@ -124,10 +125,9 @@ class FakeJobContext:
         self._requested = mode
         self._changed.set()
 
-    def artifact_json(self, name: str) -> JsonValue:
+    def artifact_json(self, name: str) -> Any:
         """The content of a saved JSON artifact."""
-        content: JsonValue = json.loads(self.artifacts[name][0].read_bytes())
-        return content
+        return json.loads(self.artifacts[name][0].read_bytes())
 
     def _require_lease(self) -> None:
         if not self.lease_held:

@@ -71,7 +71,7 @@ def start(settings: JvmSettings, layout: Layout, password: str) -> subprocess.Po
     write_private(layout.realm_file, f"{USER}: {password}\n")
     # With a flat file H2O doesn't look for other nodes by multicast.
     write_private(layout.flat_file, f"127.0.0.1:{settings.port}\n")
-    command = [str(java_home() / "bin" / "java"), *_java_arguments(settings, layout), *_h2o_arguments(settings, layout)]
+    command = [str(java_home() / "bin" / "java"), *java_arguments(settings, layout), *h2o_arguments(settings, layout)]
     # Run by path and isolated, the tether needs nothing from the environment, and the JVM inherits next to none.
     tied = [sys.executable, "-I", "-S", str(Path(tether.__file__)), str(os.getpid()), *command]
     with layout.output_file.open("wb") as output:
@@ -97,7 +97,7 @@ def _environment(layout: Layout) -> dict[str, str]:
     }
 
 
-def _java_arguments(settings: JvmSettings, layout: Layout) -> list[str]:
+def java_arguments(settings: JvmSettings, layout: Layout) -> list[str]:
     return [
         f"-Xmx{settings.memory}",
         # An exhausted heap otherwise leaves a JVM that answers and can't work.
@@ -108,7 +108,7 @@ def _java_arguments(settings: JvmSettings, layout: Layout) -> list[str]:
     ]
 
 
-def _h2o_arguments(settings: JvmSettings, layout: Layout) -> list[str]:
+def h2o_arguments(settings: JvmSettings, layout: Layout) -> list[str]:
     return [
         *("-jar", str(jar())),
         *("-name", f"turnout_{settings.port}"),

@@ -14,7 +14,7 @@ from urllib.parse import quote
 import httpx
 
 from tasks.errors import ClusterLost, JobError, UpstreamError
-from workers.runtimes.h2o_automl.connection import ClusterAddress, ClusterSource, await_cluster
+from workers.runtimes.h2o_automl.connection import ClusterAddress, ClusterSource
 from workers.runtimes.h2o_automl.failures import H2OError, plain_message
 
 Json = dict[str, Any]
@@ -22,6 +22,7 @@ Json = dict[str, Any]
 REQUIRED_VERSION = "3.46.0.11"
 # A JVM under full load, or in a long garbage collection, answers late; a dead one never.
 PATIENCE_SECONDS = 60.0
+FIRST_PATIENCE_SECONDS = 2.0
 CONNECT_SECONDS = 5.0
 READ_SECONDS = 60.0
 LONG_READ_SECONDS = 1800.0
@@ -38,17 +39,22 @@ class H2OClient:
     """A connection to one life of a cluster: when the cluster was restarted, or answers no more, calls raise
     ``ClusterLost``. ``guard`` runs just before every call that changes something."""
 
-    def __init__(self, source: ClusterSource, guard: Callable[[], None], *, patience_seconds: float = 120.0) -> None:
+    def __init__(self, source: ClusterSource, guard: Callable[[], None]) -> None:
+        address = source.locate()
+        if address is None:
+            raise ClusterLost("There is no H2O cluster; look at the keeper's log (h2o/jvm.log).")
         self._source = source
         self._guard = guard
-        self._address = await_cluster(source, patience_seconds)
-        self._http = _open(self._address)
-        self._cluster_id = self._address.cluster_id
+        self._address = address
+        self._http = _open(address)
+        self._cluster_id = address.cluster_id
+        self._patience = FIRST_PATIENCE_SECONDS
         cloud = self.get("/3/Cloud", params={"skip_ticks": "true"})
         if cloud["version"] != REQUIRED_VERSION:
             raise UpstreamError(
                 f"The H2O cluster runs {cloud['version']}, but Turnout needs {REQUIRED_VERSION} exactly."
             )
+        self._patience = PATIENCE_SECONDS
 
     @property
     def cluster_id(self) -> str:
@@ -111,7 +117,7 @@ class H2OClient:
         return bool(cloud["cloud_healthy"]) and not cloud["bad_nodes"] and bool(cloud["consensus"])
 
     def _send(self, method: str, path: str, *, read_seconds: float, **arguments: Any) -> httpx.Response:
-        deadline = time.monotonic() + PATIENCE_SECONDS
+        deadline = time.monotonic() + self._patience
         while True:
             try:
                 response = self._http.request(method, path, timeout=_timeout(read_seconds), **arguments)

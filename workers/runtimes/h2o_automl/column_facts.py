@@ -50,10 +50,15 @@ class TargetFacts:
 
 @dataclass(frozen=True)
 class TableFacts:
-    """A table that was read through: ``separator`` is None for Parquet; ``varying`` columns have two values or more."""
+    """A table that was read through.
+
+    ``separator`` is None for Parquet; ``varying`` columns have two values or more; ``marked`` files begin with a byte
+    order mark, which H2O would take for a part of the first column's name.
+    """
 
     columns: tuple[str, ...]
     rows: int
     separator: str | None
     target: TargetFacts
     varying: frozenset[str]
+    marked: bool = False

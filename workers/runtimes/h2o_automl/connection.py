@@ -1,15 +1,12 @@
 """How the cluster is found: at a fixed address, or in the file that the keeper of the embedded cluster writes."""
 
 import json
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
 from pydantic import JsonValue
-
-from tasks.errors import ClusterLost
 
 
 @dataclass(frozen=True)
@@ -59,17 +56,3 @@ def source_from(settings: Mapping[str, JsonValue]) -> ClusterSource:
         url, user, password = (str(settings[name]) for name in ("url", "user", "password"))
         return FixedCluster(ClusterAddress(url.rstrip("/"), user, password))
     raise ValueError(f"h2o_automl needs either cluster_file or url, user and password; it got {sorted(settings)}.")
-
-
-def await_cluster(source: ClusterSource, patience_seconds: float) -> ClusterAddress:
-    """The cluster, waiting for one that is starting. Raises ``ClusterLost`` when none comes up in time."""
-    deadline = time.monotonic() + patience_seconds
-    while True:
-        address = source.locate()
-        if address is not None:
-            return address
-        if time.monotonic() > deadline:
-            raise ClusterLost(
-                f"No H2O cluster came up within {patience_seconds:.0f} s; look at the keeper's log (h2o/jvm.log)."
-            )
-        time.sleep(0.2)

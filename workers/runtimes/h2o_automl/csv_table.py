@@ -1,12 +1,16 @@
 """Reads a CSV file through and refuses what H2O would silently misread: other encodings, ragged lines, no header."""
 
+import codecs
 import csv
 import gzip
 import io
+import shutil
+import zlib
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import IO, Protocol
+from typing import Protocol
 
 from tasks.errors import InvalidInput
 from workers.runtimes.h2o_automl.column_facts import MISSING_WORDS, TableFacts, TargetFacts
@@ -41,16 +45,18 @@ def read_csv(path: Path, role: str, target: str, wanted: Sequence[str] | None) -
     Raises ``InvalidInput`` that names the line or column, and the file by its ``role``.
     """
     with _open_bytes(path, role) as file:
-        _refuse_other_formats(file.peek(64) if isinstance(file, io.BufferedReader) else b"", role)
         text = io.TextIOWrapper(file, encoding="utf-8-sig", errors="strict", newline="")
         reader: RowReader | None = None
         try:
+            head = file.peek(64)
+            _refuse_other_formats(head, role)
             sample = text.read(_SAMPLE_CHARACTERS)
             separator = _separator(sample, role)
-            reader = csv.reader(_lines(sample, text), delimiter=separator)
+            reader = csv.reader(_lines(sample, text), delimiter=separator, skipinitialspace=True)
             columns = _header(reader, role)
             require_columns(columns, role, target, wanted)
-            return _read_rows(reader, columns, separator, role, target)
+            facts = _read_rows(reader, columns, separator, role, target)
+            return replace(facts, marked=head.startswith(codecs.BOM_UTF8))
         except UnicodeDecodeError as exc:
             line = "" if reader is None else f" after line {reader.line_num}"
             byte = exc.object[exc.start]
@@ -60,7 +66,7 @@ def read_csv(path: Path, role: str, target: str, wanted: Sequence[str] | None) -
             raise InvalidInput(
                 f"The {role} can't be read as CSV{line}: {exc}; look for a quote that is not closed."
             ) from exc
-        except (EOFError, gzip.BadGzipFile, OSError) as exc:
+        except (EOFError, zlib.error, OSError) as exc:
             raise InvalidInput(f"The {role} can't be unpacked: {exc}; upload it again.") from exc
 
 
@@ -89,7 +95,14 @@ def require_names(columns: Sequence[str], role: str) -> None:
         raise InvalidInput(f"The {role} has more than one column {twice[0]!r}; rename one of them.")
 
 
-def _open_bytes(path: Path, role: str) -> IO[bytes]:
+def copy_without_mark(path: Path, target: Path) -> None:
+    """Write the text of a file that begins with a byte order mark to another one, without the mark and unpacked."""
+    with _open_bytes(path, "table") as source, target.open("wb") as copy:
+        source.read(len(codecs.BOM_UTF8))
+        shutil.copyfileobj(source, copy)
+
+
+def _open_bytes(path: Path, role: str) -> io.BufferedReader:
     with path.open("rb") as file:
         head = file.read(2)
     if not head:
@@ -111,7 +124,7 @@ def _refuse_other_formats(head: bytes, role: str) -> None:
 
 def _lines(sample: str, rest: io.TextIOWrapper) -> Iterator[str]:
     """The lines of the text whose beginning was already read; the sample may end inside a line."""
-    pieces = sample.splitlines(keepends=True) if "\r" in sample else io.StringIO(sample).readlines()
+    pieces = _split_lines(sample)
     last = pieces.pop() if pieces else ""
     yield from pieces
     yield last + rest.readline() if not last.endswith("\n") else last
@@ -121,16 +134,21 @@ def _lines(sample: str, rest: io.TextIOWrapper) -> Iterator[str]:
         yield line
 
 
+def _split_lines(text: str) -> list[str]:
+    """Lines with their ends, as files have them: ``str.splitlines`` would also split at rarer characters."""
+    return io.StringIO(text, newline="").readlines()
+
+
 def _separator(sample: str, role: str) -> str:
     """The separator that cuts the first lines into the same number of fields, the most if several do."""
     if not sample.strip():
         raise InvalidInput(f"The {role} is empty.")
-    lines = [line for line in sample.splitlines()[:50] if line.strip()]
+    lines = [line for line in _split_lines(sample)[:50] if line.strip()]
     if len(lines) > 1 and len(sample) == _SAMPLE_CHARACTERS:
         lines = lines[:-1]
     best, best_score = ",", (0.0, 0)
     for candidate in SEPARATORS:
-        widths = Counter(len(row) for row in csv.reader(lines, delimiter=candidate) if row)
+        widths = Counter(len(row) for row in csv.reader(lines, delimiter=candidate, skipinitialspace=True) if row)
         width, agreeing = widths.most_common(1)[0]
         score = (agreeing / len(lines), width)
         if width > 1 and score > best_score:
@@ -139,7 +157,8 @@ def _separator(sample: str, role: str) -> str:
 
 
 def _header(reader: RowReader, role: str) -> list[str]:
-    columns = next((row for row in reader if row), [])
+    # H2O strips the names too.
+    columns = [name.strip() for name in next((row for row in reader if row), [])]
     if len(columns) > 1 and all(_is_number(name) for name in columns):
         raise InvalidInput(
             f"The first line of the {role} holds only numbers ({', '.join(columns[:5])}): add a header line with the "

@@ -7,6 +7,7 @@ from tasks.contracts import JobContext
 from tasks.errors import InvalidInput, JobCancelled, JobStoppedEmpty
 from workers.runtimes.h2o_automl.client import H2OClient
 from workers.runtimes.h2o_automl.column_facts import TableFacts
+from workers.runtimes.h2o_automl.csv_table import copy_without_mark
 from workers.runtimes.h2o_automl.failures import doing
 from workers.runtimes.h2o_automl.frames import remove_key, row_count, split_frame, upload_table
 from workers.runtimes.h2o_automl.keys import RunKeys
@@ -57,6 +58,8 @@ def parts_of(spec: AutoMLSpec) -> tuple[str, ...]:
 def _load(
     client: H2OClient, job: JobContext, spec: AutoMLSpec, data: CheckedData, facts: TableFacts, path: Path, key: str
 ) -> None:
+    if facts.marked:
+        copy_without_mark(path, path := job.scratch / "unmarked.csv")
     kind = "Enum" if data.problem == "classification" else "Numeric"
     with doing("reading the data"):
         rows = upload_table(

@@ -9,6 +9,7 @@ from workers.runtimes.h2o_automl.client import H2OClient, Json, path_part
 from workers.runtimes.h2o_automl.failures import H2OError, out_of_memory, plain_message
 
 TERMINAL = frozenset({"DONE", "FAILED", "CANCELLED"})
+_MOST_LISTINGS = 20
 
 
 def read_job(client: H2OClient, job_key: str) -> Json:
@@ -45,8 +46,8 @@ def upload_table(
 ) -> int:
     """Upload and parse a file into the frame ``key``; answers its number of rows.
 
-    ``columns`` are the names as the check found them (they replace H2O's, which keep a byte order mark); ``separator``
-    is None for Parquet. ``types`` sets H2O column types (``Enum``, ``Numeric``, …) over H2O's guess.
+    ``columns`` are the names as the check found them, and ``separator`` is None for Parquet. ``types`` sets H2O column
+    types (``Enum``, ``Numeric``, …) over H2O's guess. ``tick`` is called while H2O parses.
     """
     raw = f"{key}_raw"
     client.upload(path, raw)
@@ -56,6 +57,10 @@ def upload_table(
     setup = client.post("/3/ParseSetup", guess)
     if setup["number_columns"] != len(columns):
         raise H2OError(412, "", f"it found {setup['number_columns']} columns where the header names {len(columns)}")
+    for ours, theirs in zip(columns, setup["column_names"], strict=True):
+        # A header that differs from the names in any way would be read as a row of data.
+        if ours != theirs:
+            raise H2OError(412, "", f"it reads the column name {ours!r} as {theirs!r}; rename the column")
     column_types = [types.get(name, guessed) for name, guessed in zip(columns, setup["column_types"], strict=True)]
     parse = client.post(
         "/3/Parse",
@@ -128,6 +133,18 @@ def frame_columns(client: H2OClient, key: str) -> list[Json]:
 
 
 def frame_names(client: H2OClient) -> list[str]:
+    """Every frame of the cluster. H2O reads its list in two steps and answers 404 when another job removed a frame in
+    between, so a list that failed is asked for again."""
+    for _ in range(_MOST_LISTINGS - 1):
+        try:
+            return _listed_frames(client)
+        except H2OError as exc:
+            if exc.status != 404:
+                raise
+    return _listed_frames(client)
+
+
+def _listed_frames(client: H2OClient) -> list[str]:
     return [frame["frame_id"]["name"] for frame in client.get("/3/Frames")["frames"]]
 
 

@@ -1,5 +1,6 @@
 """AutoML on a cluster, from the checked data to the explained leader."""
 
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -7,13 +8,13 @@ from typing import ClassVar
 
 from tasks.automl import AutoMLSpec
 from tasks.contracts import Document, JobContext
-from tasks.errors import ClusterLost
+from tasks.errors import ClusterLost, JobCancelled
 from tasks.tabular import TrainingResult
 from workers.runtimes.h2o_automl import training
 from workers.runtimes.h2o_automl.automl_request import automl_request
 from workers.runtimes.h2o_automl.cleanup import remove_job, remove_run_frames
 from workers.runtimes.h2o_automl.client import H2OClient
-from workers.runtimes.h2o_automl.connection import ClusterSource
+from workers.runtimes.h2o_automl.connection import ClusterSource, KeptCluster
 from workers.runtimes.h2o_automl.data_preparation import heed_stop, parts_of, prepare_frames
 from workers.runtimes.h2o_automl.failures import doing
 from workers.runtimes.h2o_automl.outcome import conclude
@@ -37,7 +38,6 @@ class H2OAutoMLRuntime:
         paths = _input_paths(spec, job)
         job.progress(0.0, "Checking the data.")
         data = check_tables(spec, paths["dataset"], paths.get("validation"), paths.get("test"))
-        heed_stop(job)
         with self._connected(job) as client, doing("the job"):
             state = self._enter_run(client, job, spec, data, paths)
             share = 1 - EXPLANATION_SHARE if spec.explain else 1.0
@@ -51,7 +51,10 @@ class H2OAutoMLRuntime:
         try:
             client = H2OClient(self._source, _unguarded)
         except ClusterLost:
-            return
+            if isinstance(self._source, KeptCluster):
+                return
+            # An external cluster that doesn't answer may come back with everything in it.
+            raise
         try:
             if client.cluster_id == state.cluster_id:
                 with doing("the clean-up"):
@@ -61,13 +64,30 @@ class H2OAutoMLRuntime:
 
     @contextmanager
     def _connected(self, job: JobContext) -> Iterator[H2OClient]:
-        if self._source.locate() is None:
-            job.progress(0.0, "Waiting for the H2O cluster to start.")
-        client = H2OClient(self._source, job.guard, patience_seconds=CLUSTER_PATIENCE_SECONDS)
+        client = self._connect(job)
         try:
             yield client
         finally:
             client.close()
+
+    def _connect(self, job: JobContext) -> H2OClient:
+        """Connect to the cluster, waiting for one that is starting, or that replaces one that died."""
+        deadline = time.monotonic() + CLUSTER_PATIENCE_SECONDS
+        waiting = False
+        while True:
+            if job.should_stop() == "cancel":
+                raise JobCancelled("The job was cancelled.")
+            try:
+                return H2OClient(self._source, job.guard)
+            except ClusterLost:
+                # A stop keeps what the cluster has; without a cluster there is nothing.
+                heed_stop(job)
+                if time.monotonic() > deadline:
+                    raise
+            if not waiting:
+                job.progress(0.0, "Waiting for the H2O cluster.")
+                waiting = True
+            job.wait(0.5)
 
     def _enter_run(
         self, client: H2OClient, job: JobContext, spec: AutoMLSpec, data: CheckedData, paths: dict[str, Path]
@@ -78,6 +98,7 @@ class H2OAutoMLRuntime:
         )
         if how is Entry.ATTACH:
             return training.attach(client, job, state)
+        heed_stop(job)
         if how is Entry.REPEAT:
             remove_run_frames(client, state.keys)
         if state.run > 1 and how is Entry.BEGIN:
@@ -93,6 +114,7 @@ class H2OAutoMLRuntime:
             budget_seconds=state.remaining_seconds(spec.effective_max_runtime_secs),
             validated="validation" in parts_of(spec),
         )
+        heed_stop(job)
         with doing("starting the training"):
             return training.start(client, job, state, request)
 

@@ -15,6 +15,7 @@ from workers.runtimes.h2o_automl.training_progress import measure
 
 POLL_SECONDS = 0.5
 HEALTH_SECONDS = 5.0
+PROGRESS_SECONDS = 1.0
 CHECKPOINT_SECONDS = 15.0
 # H2O may finish a model and build the ensembles after its time; what takes longer than this is stuck.
 OVERTIME_SHARE = 0.5
@@ -90,6 +91,7 @@ class Watch:
         self._board: Leaderboard | None = None
         self._last_message = ""
         self._health_due = 0.0
+        self._progress_due = 0.0
         self._checkpoint_due = time.monotonic() + CHECKPOINT_SECONDS
         self._warnings: list[str] = []
 
@@ -139,10 +141,11 @@ class Watch:
             budget_seconds=self._budget,
             now_training=view.now_training,
         )
-        if progress.message != self._last_message:
+        if progress.message != self._last_message and time.monotonic() > self._progress_due:
             fraction = None if progress.fraction is None else progress.fraction * self._share
             self._job.progress(fraction, f"Training: {progress.message}.", progress.eta_seconds)
             self._last_message = progress.message
+            self._progress_due = time.monotonic() + PROGRESS_SECONDS
 
     def _heed_requests(self) -> None:
         mode = self._job.should_stop()

@@ -1,0 +1,108 @@
+"""A later attempt goes on with what the cluster still has."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tasks.errors import LeaseLost
+from tests.contract.h2o.conftest import MakeJob, quick_spec, train
+from tests.contract.h2o.keeper_process import KeeperProcess, environment, wait_until
+from workers.runtimes.h2o_automl.client import H2OClient
+from workers.runtimes.h2o_automl.frames import frame_names
+from workers.runtimes.h2o_automl.run_state import RunState
+from workers.runtimes.h2o_automl.runtime import H2OAutoMLRuntime
+
+SEVERAL: dict[str, object] = {"include_algos": ["GLM", "GBM", "DRF"], "max_models": 5, "nfolds": 3}
+
+
+def test_a_killed_client_is_followed_by_one_that_attaches(
+    keeper: KeeperProcess, make_job: MakeJob, h2o: H2OAutoMLRuntime, tables: dict[str, Path], tmp_path: Path
+) -> None:
+    spec, kept = quick_spec("circle", "y", **SEVERAL), tmp_path / "checkpoint.json"
+    arguments = [str(keeper.cluster_file), str(tables["circle"]), spec.model_dump_json(), str(kept)]
+    abandoned = subprocess.Popen(
+        [sys.executable, "-P", "-m", "tests.contract.h2o.abandoned_client", *arguments], env=environment()
+    )
+    try:
+        wait_until(lambda: kept.exists() or abandoned.poll() is not None, "the client had started its training")
+    finally:
+        abandoned.kill()
+        abandoned.wait()
+    checkpoint = json.loads(kept.read_text())
+
+    job = make_job(checkpoint["job_id"], attempt=2, saved_checkpoint=checkpoint)
+    result = train(spec, job, h2o)
+
+    assert result.runs == 1
+    assert result.models == 5
+    assert {saved["job_key"] for saved in job.checkpoints} == {checkpoint["job_key"]}
+    assert any("Attached again" in line for _, line in job.lines)
+
+
+def test_an_attempt_that_lost_its_lease_leaves_the_training_alone(make_job: MakeJob, h2o: H2OAutoMLRuntime) -> None:
+    spec, first = quick_spec("circle", "y", **SEVERAL), make_job()
+
+    def lose(_board: object) -> None:
+        first.lease_held = False
+
+    first.on_leaderboard = lose
+    with pytest.raises(LeaseLost):
+        train(spec, first, h2o)
+    second = make_job(first.job_id, 2, first.saved_checkpoint)
+    assert train(spec, second, h2o).models == 5
+    assert second.boards[-1].run == 1
+
+
+def test_the_job_is_found_when_its_key_was_never_stored(make_job: MakeJob, h2o: H2OAutoMLRuntime) -> None:
+    first = make_job()
+    one = train(quick_spec(), first, h2o)
+    assert first.saved_checkpoint is not None
+    unanswered = {**first.saved_checkpoint, "phase": "starting", "job_key": ""}
+    two = train(quick_spec(), make_job(first.job_id, 2, unanswered), h2o)
+    assert two.leader == one.leader
+
+
+def test_a_finished_training_is_only_concluded(make_job: MakeJob, h2o: H2OAutoMLRuntime) -> None:
+    first = make_job()
+    one = train(quick_spec(), first, h2o)
+    second = make_job(first.job_id, 2, first.saved_checkpoint)
+    two = train(quick_spec(), second, h2o)
+    assert (two.leader, two.test_metrics, two.runs) == (one.leader, one.test_metrics, 1)
+    assert "model.zip" in second.artifacts
+
+
+def test_a_run_that_never_started_begins_again_without_its_frames(
+    make_job: MakeJob, h2o: H2OAutoMLRuntime, client: H2OClient, tables: dict[str, Path]
+) -> None:
+    job = make_job()
+    state = RunState(job.job_id, "y", 1, client.cluster_id)
+    stray = state.keys.frame("data_raw")
+    client.upload(tables["circle"], stray)
+    assert stray in frame_names(client)
+    again = make_job(job.job_id, 2, state.document())
+    assert train(quick_spec(), again, h2o).runs == 1
+    assert stray not in frame_names(client)
+
+
+def test_an_automl_that_vanished_is_followed_by_the_next_run(
+    make_job: MakeJob, h2o: H2OAutoMLRuntime, client: H2OClient
+) -> None:
+    first = make_job()
+    train(quick_spec(), first, h2o)
+    assert first.saved_checkpoint is not None
+    h2o.clean_up(first.saved_checkpoint)
+    second = make_job(first.job_id, 2, first.saved_checkpoint)
+    assert train(quick_spec(), second, h2o).runs == 2
+    assert second.boards[-1].run == 2
+
+
+def test_a_new_cluster_means_the_next_run(make_job: MakeJob, h2o: H2OAutoMLRuntime) -> None:
+    job = make_job()
+    elsewhere = RunState(job.job_id, "y", 3, "1234", phase="training", job_key="gone", used_seconds=30)
+    again = make_job(job.job_id, 2, elsewhere.document())
+    result = train(quick_spec(max_runtime_secs=100), again, h2o)
+    assert result.runs == 4
+    assert again.checkpoints[0]["spent_seconds"] == 30

@@ -1,0 +1,118 @@
+"""The source's example, row for row."""
+
+from pathlib import Path
+
+import pytest
+
+from tasks.kinds.train_automl import AutoMLResult, TrainAutoML
+from tests.contract.h2o.conftest import train
+from tests.fakes.job_context import FakeJobContext
+from workers.runtimes.h2o_automl.runtime import H2OAutoMLRuntime
+from workers.runtimes.h2o_automl.tables import short_model
+
+EXPECTED = [
+    ("StackedEnsemble_BestOfFamily_1", 0.937592),
+    ("StackedEnsemble_AllModels_1", 0.934905),
+    ("XGBoost_2", 0.932810),
+    ("XGBoost_3", 0.932392),
+    ("GBM_2", 0.926839),
+    ("XRT_1", 0.925775),
+    ("GBM_3", 0.923935),
+    ("DRF_1", 0.922535),
+    ("GBM_4", 0.921954),
+    ("XGBoost_1", 0.919142),
+    ("GBM_1", 0.844467),
+    ("GLM_1", 0.415087),
+]
+SPEC = TrainAutoML.model_validate(
+    {
+        "dataset": {"file": "circle"},
+        "target": "y",
+        "features": ["x1", "x2"],
+        "problem": "classification",
+        "split": {"ratios": [0.6, 0.2, 0.2], "seed": 133},
+        "max_models": 10,
+        "max_runtime_secs": 0,
+        "seed": 2,
+    }
+)
+
+
+@pytest.fixture(scope="module")
+def trained(
+    tmp_path_factory: pytest.TempPathFactory, tables: dict[str, Path], h2o: H2OAutoMLRuntime
+) -> tuple[FakeJobContext, AutoMLResult]:
+    job = FakeJobContext(tmp_path_factory.mktemp("circles"), tables, job_id="c1" * 16)
+    result = train(SPEC, job, h2o)
+    assert job.saved_checkpoint is not None
+    h2o.clean_up(job.saved_checkpoint)
+    return job, result
+
+
+def test_the_rows_are_split_as_in_the_source(trained: tuple[FakeJobContext, AutoMLResult]) -> None:
+    assert trained[1].rows == {"train": 607, "validation": 181, "test": 212}
+
+
+def test_the_leaderboard_is_the_sources(trained: tuple[FakeJobContext, AutoMLResult]) -> None:
+    board = trained[0].boards[-1]
+    assert board.complete
+    assert board.sort_metric == "auc"
+    assert [(short_model(e.model_id), round(e.metrics["auc"] or 0, 6)) for e in board.entries] == EXPECTED
+    assert list(board.entries[0].metrics) == ["auc", "logloss", "aucpr", "mean_per_class_error", "rmse", "mse"]
+
+
+def test_the_leader_is_tested_as_in_the_source(trained: tuple[FakeJobContext, AutoMLResult]) -> None:
+    result = trained[1]
+    assert result.leader == trained[0].boards[-1].entries[0].model_id
+    assert result.confusion_matrix is not None
+    assert result.confusion_matrix.labels == ["0", "1"]
+    assert result.confusion_matrix.matrix == [[104, 10], [10, 88]]
+    assert result.test_metrics["auc"] == pytest.approx(0.962764, abs=1e-6)
+
+
+def test_everything_is_explained_as_table_and_picture(trained: tuple[FakeJobContext, AutoMLResult]) -> None:
+    job, result = trained
+    assert result.explanation_missing == []
+    parts = ["confusion_matrix", "roc", "variable_importance", "model_correlation"]
+    parts += ["partial_dependence_x1", "partial_dependence_x2"]
+    for part in parts:
+        assert job.artifacts[f"{part}.json"][1] == "application/json"
+        assert job.artifacts[f"{part}.png"][0].read_bytes().startswith(b"\x89PNG")
+    assert sorted(name for names in result.artifacts.values() for name in names) == sorted(job.artifacts)
+
+
+def test_tables_hold_what_the_pictures_show(trained: tuple[FakeJobContext, AutoMLResult]) -> None:
+    job, _ = trained
+    assert job.artifact_json("confusion_matrix.json")["rows"] == [["0", 104, 10], ["1", 10, 88]]
+    agreement = job.artifact_json("model_correlation.json")["rows"]
+    assert len(agreement) == 12
+    assert all(row[index + 1] == 1.0 for index, row in enumerate(agreement))
+    dependence = job.artifact_json("partial_dependence_x1.json")
+    assert len(dependence["rows"]) == 20
+    assert all(0 <= row[2] <= 1 for row in dependence["rows"])
+
+
+def test_the_model_is_a_mojo(trained: tuple[FakeJobContext, AutoMLResult]) -> None:
+    path, media_type = trained[0].artifacts["model.zip"]
+    assert media_type == "application/zip"
+    assert path.read_bytes().startswith(b"PK")
+
+
+def test_the_run_is_checkpointed_before_it_starts(trained: tuple[FakeJobContext, AutoMLResult]) -> None:
+    phases = [saved["phase"] for saved in trained[0].checkpoints]
+    assert phases[:3] == ["preparing", "starting", "training"]
+    assert phases[-1] == "trained"
+    assert trained[0].checkpoints[1]["job_key"] == ""
+    assert trained[0].checkpoints[2]["job_key"]
+
+
+def test_the_training_is_followed_live(trained: tuple[FakeJobContext, AutoMLResult]) -> None:
+    job, _ = trained
+    fractions = [fraction for fraction, _, _ in job.reports if fraction is not None]
+    assert fractions == sorted(fractions)
+    assert fractions[-1] == 1.0
+    sizes = [len(board.entries) for board in job.boards]
+    assert sizes == sorted(sizes)
+    assert sizes[0] < 12
+    assert any("starting XGBoost_1" in line for _, line in job.lines)
+    assert job.guarded > 10

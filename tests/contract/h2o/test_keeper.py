@@ -1,0 +1,142 @@
+"""The keeper: who may reach its cluster, and who dies with whom."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import psutil
+import pytest
+
+from tasks.errors import ClusterLost
+from tests.contract.h2o.conftest import long_spec, quick_spec, train
+from tests.contract.h2o.keeper_process import KeeperProcess, environment, free_port_pair, wait_until
+from tests.fakes.job_context import FakeJobContext
+from workers.runtimes.h2o_automl import create
+
+
+@pytest.fixture
+def own_keeper(tmp_path: Path) -> Iterator[KeeperProcess]:
+    """A keeper that a test may do anything to."""
+    started = KeeperProcess(tmp_path / "home", free_port_pair(), "512m")
+    try:
+        yield started
+    finally:
+        if started.process.poll() is None:
+            started.stop()
+
+
+def is_gone(pid: int) -> bool:
+    return not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
+
+
+def test_the_cluster_listens_on_loopback_only(keeper: KeeperProcess) -> None:
+    jvm = psutil.Process(int(keeper.cluster()["pid"]))
+    listening = {
+        (found.laddr.ip.removeprefix("::ffff:"), found.laddr.port)
+        for found in jvm.net_connections()
+        if found.status == psutil.CONN_LISTEN
+    }
+    assert listening == {("127.0.0.1", keeper.port), ("127.0.0.1", keeper.port + 1)}
+
+
+@pytest.mark.parametrize("path", ["/3/Cloud", "/3/Ping", "/3/Logs/nodes/0/files/info", "/flow/index.html"])
+def test_nothing_answers_without_the_password(keeper: KeeperProcess, path: str) -> None:
+    url = keeper.cluster()["url"] + path
+    assert httpx.get(url).status_code == 401
+    assert httpx.get(url, auth=("turnout", "wrong")).status_code == 401
+
+
+def test_the_password_is_only_its_owners_to_read(keeper: KeeperProcess) -> None:
+    for path in (keeper.cluster_file, keeper.home / "h2o" / "realm.properties"):
+        assert path.stat().st_mode & 0o777 == 0o600
+    jvm = psutil.Process(int(keeper.cluster()["pid"]))
+    assert keeper.cluster()["password"] not in " ".join(jvm.cmdline())
+
+
+def test_no_path_can_be_imported(keeper: KeeperProcess) -> None:
+    cluster = keeper.cluster()
+    with httpx.Client(base_url=cluster["url"], auth=(cluster["user"], cluster["password"])) as http:
+        for path in ("/etc/passwd", str(keeper.cluster_file), "relative.csv", "/etc/ssl"):
+            answer = http.get("/3/ImportFiles", params={"path": path})
+            assert answer.status_code >= 400 or not answer.json()["files"], path
+
+
+def test_the_environment_of_the_jvm_is_next_to_empty(keeper: KeeperProcess) -> None:
+    jvm = psutil.Process(int(keeper.cluster()["pid"]))
+    assert set(jvm.environ()) <= {
+        "PATH",
+        "HOME",
+        "LANG",
+        "LC_CTYPE",
+        "JAVA_HOME",
+        "CUDA_VISIBLE_DEVICES",
+        "PWD",
+        "NLSPATH",
+    }
+
+
+def test_flow_is_off(keeper: KeeperProcess) -> None:
+    cluster = keeper.cluster()
+    auth = (cluster["user"], cluster["password"])
+    assert httpx.get(cluster["url"] + "/flow/index.html", auth=auth).status_code == 404
+
+
+def test_a_taken_port_is_said(tmp_path: Path) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        command = [sys.executable, "-P", "-m", "workers.h2o_keeper", "--home", str(tmp_path), "--port", str(port)]
+        ended = subprocess.run(command, env=environment(), capture_output=True, text=True, timeout=60, check=False)
+    assert ended.returncode == 1
+    assert ended.stderr.strip() == (
+        f"Port {port} is taken by another program; H2O needs {port} and the port after it: choose another with --port."
+    )
+
+
+def test_two_keepers_dont_share_a_home(keeper: KeeperProcess) -> None:
+    command = [sys.executable, "-P", "-m", "workers.h2o_keeper", "--home", str(keeper.home), "--port", "1024"]
+    ended = subprocess.run(command, env=environment(), capture_output=True, text=True, timeout=60, check=False)
+    assert ended.returncode == 1
+    assert "already runs" in ended.stderr
+    assert keeper.cluster_file.exists()
+
+
+def test_a_killed_jvm_is_replaced_and_its_training_runs_again(
+    own_keeper: KeeperProcess, tables: dict[str, Path], tmp_path: Path
+) -> None:
+    first = own_keeper.await_cluster()
+    h2o = create({"cluster_file": str(own_keeper.cluster_file)})
+    job = FakeJobContext(tmp_path / "one", tables)
+    job.on_leaderboard = lambda _board: os.kill(int(first["pid"]), signal.SIGKILL)
+    with pytest.raises(ClusterLost):
+        train(long_spec(), job, h2o)
+
+    own_keeper.await_cluster(first["cluster_id"])
+    again = FakeJobContext(tmp_path / "two", tables, attempt=2, saved_checkpoint=job.saved_checkpoint)
+    assert train(quick_spec(), again, h2o).runs == 2
+    second = own_keeper.cluster()
+    assert second["cluster_id"] != first["cluster_id"]
+    assert second["password"] != first["password"]
+
+    assert own_keeper.stop() == 0
+    assert is_gone(int(second["pid"]))
+    assert not own_keeper.cluster_file.exists()
+
+
+def test_the_jvm_dies_with_a_killed_keeper(own_keeper: KeeperProcess) -> None:
+    first = own_keeper.await_cluster()
+    jvm = int(first["pid"])
+    own_keeper.process.kill()
+    own_keeper.process.wait()
+    wait_until(lambda: is_gone(jvm), "the JVM had died with its keeper")
+    after = KeeperProcess(own_keeper.home, own_keeper.port, "512m")
+    try:
+        assert int(after.await_cluster(first["cluster_id"])["pid"]) != jvm
+    finally:
+        after.stop()

@@ -1,0 +1,136 @@
+"""Every sort of target, and data that nothing can be learnt from."""
+
+import gzip
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from tasks.errors import InvalidInput
+from tests.contract.h2o.conftest import MakeJob, quick_spec, train
+from workers.runtimes.h2o_automl.client import H2OClient
+from workers.runtimes.h2o_automl.runtime import H2OAutoMLRuntime
+
+
+def test_regression_shows_residuals_instead_of_a_confusion_matrix(make_job: MakeJob, h2o: H2OAutoMLRuntime) -> None:
+    job = make_job()
+    result = train(
+        quick_spec("diabetes", "progression", max_models=2, include_algos=["GLM", "GBM"], explain=True), job, h2o
+    )
+    assert result.problem == "regression"
+    assert result.confusion_matrix is None
+    assert result.explanation_missing == []
+    assert {"rmse", "mae", "r2"} <= set(result.test_metrics)
+    rows = job.artifact_json("residuals.json")["rows"]
+    assert len(rows) == result.rows["test"]
+    assert {"residuals", "partial_dependence", "variable_importance", "model_correlation"} <= set(result.artifacts)
+
+
+def test_three_classes_each_have_their_curve(make_job: MakeJob, h2o: H2OAutoMLRuntime) -> None:
+    job = make_job()
+    spec = quick_spec("wine", "cultivar", features=["feature 0", "feature 12"], explain=True, include_algos=["GBM"])
+    result = train(spec, job, h2o)
+    assert result.problem == "classification"
+    assert result.confusion_matrix is not None
+    assert result.confusion_matrix.labels == ["0", "1", "2"]
+    assert result.explanation_missing == []
+    name = next(name for name in result.artifacts["partial_dependence"] if name.endswith(".json"))
+    assert {row[0] for row in job.artifact_json(name)["rows"]} == {"0", "1", "2"}
+
+
+def test_categories_times_and_parquet(
+    make_job: MakeJob, h2o: H2OAutoMLRuntime, tables: dict[str, Path], tmp_path: Path
+) -> None:
+    rows = range(200)
+    table = pa.table(
+        {
+            "colour": [("red", "green", "blue")[row % 3] for row in rows],
+            "town": [f"town {row % 35}" for row in rows],
+            "when": pa.array([row * 86_400_000 for row in rows], pa.timestamp("ms")),
+            "size": [float(row * 7 % 50) for row in rows],
+            "sold": [int(row % 3 == 0) ^ int(row * 7 % 50 > 40) for row in rows],
+        }
+    )
+    tables["parquet"] = tmp_path / "table.parquet"
+    pq.write_table(table, tables["parquet"])
+    job = make_job()
+    result = train(quick_spec("parquet", "sold", include_algos=["GBM"], explain=True), job, h2o)
+    assert result.problem == "classification"
+    assert result.explanation_missing == []
+    colours = {row[1] for row in job.artifact_json("partial_dependence_colour.json")["rows"]}
+    assert colours == {"red", "green", "blue"}
+    towns = next(name for name in job.artifacts if name.startswith("partial_dependence_town") and name.endswith("json"))
+    assert len(job.artifact_json(towns)["rows"]) == 30
+    assert job.artifact_json("partial_dependence_when.json")["rows"][0][1].startswith("1970-")
+
+
+def test_tables_of_their_own_for_validation_and_test(make_job: MakeJob, h2o: H2OAutoMLRuntime) -> None:
+    spec = quick_spec(validation_dataset={"file": "circle"}, test_dataset={"file": "circle"})
+    assert train(spec, make_job(), h2o).rows == {"train": 1000, "validation": 1000, "test": 1000}
+
+
+def test_a_byte_order_mark_is_no_part_of_a_name_even_compressed(
+    make_job: MakeJob, h2o: H2OAutoMLRuntime, tables: dict[str, Path], tmp_path: Path
+) -> None:
+    tables["marked"] = tmp_path / "marked.csv"
+    tables["marked"].write_bytes(gzip.compress(b"\xef\xbb\xbf" + tables["circle"].read_bytes()))
+    assert train(quick_spec("marked", features=["x1", "x2"]), make_job(), h2o).models == 1
+
+
+def test_bad_data_never_reaches_the_cluster(make_job: MakeJob, h2o: H2OAutoMLRuntime) -> None:
+    job = make_job()
+    with pytest.raises(InvalidInput, match=r"has no column 'z' for the target; its columns are: x1, x2, y"):
+        train(quick_spec(target="z"), job, h2o)
+    assert job.guarded == 0
+    assert job.checkpoints == []
+
+
+def test_no_model_at_all_is_a_failure_with_its_reason(
+    make_job: MakeJob, h2o: H2OAutoMLRuntime, tables: dict[str, Path], tmp_path: Path
+) -> None:
+    tables["weightless"] = tmp_path / "weightless.csv"
+    lines = tables["circle"].read_text().splitlines()
+    weighted = [lines[0] + ",w", *(line + ",-1" for line in lines[1:])]
+    tables["weightless"].write_text("\n".join(weighted) + "\n")
+    with pytest.raises(InvalidInput, match=r"(?i)weight") as caught:
+        train(quick_spec("weightless", weights_column="w", include_algos=["GBM"]), make_job(), h2o)
+    assert "Exception" not in str(caught.value)
+
+
+@pytest.mark.parametrize("metric", ["AUC", "AUCPR", "logloss", "mean_per_class_error", "RMSE", "MSE"])
+def test_every_sort_metric_yields_models(make_job: MakeJob, h2o: H2OAutoMLRuntime, metric: str) -> None:
+    result = train(quick_spec(sort_metric=metric), make_job(), h2o)
+    assert result.sort_metric == metric.lower()
+
+
+def test_all_options_are_known_to_h2o(make_job: MakeJob, h2o: H2OAutoMLRuntime, client: H2OClient) -> None:
+    spec = quick_spec(
+        include_algos=["GBM"],
+        max_runtime_secs=60,
+        max_runtime_secs_per_model=30,
+        stopping_metric="AUC",
+        stopping_rounds=2,
+        stopping_tolerance=0.01,
+        balance_classes=True,
+        class_sampling_factors=[1.0, 1.5],
+        max_after_balance_size=3.0,
+        distribution="bernoulli",
+        exploitation_ratio=0.1,
+        keep_cross_validation_predictions=True,
+        monotone_constraints={"x1": 1},
+        preprocessing=["target_encoding"],
+    )
+    assert train(spec, make_job(), h2o).models == 1
+
+
+def test_names_in_quotes_and_spaces_are_read_as_h2o_reads_them(
+    make_job: MakeJob, h2o: H2OAutoMLRuntime, tables: dict[str, Path], tmp_path: Path
+) -> None:
+    tables["spaced"] = tmp_path / "spaced.csv"
+    rows = "".join(f'{n % 7}, "a, {n % 3}", {n % 2}\n' for n in range(100))
+    tables["spaced"].write_text(' x 1 ,"größe, neu", y\n' + rows)
+    job = make_job()
+    result = train(quick_spec("spaced", features=["x 1", "größe, neu"], include_algos=["GBM"], explain=True), job, h2o)
+    assert result.explanation_missing == []
+    assert len(result.artifacts["partial_dependence"]) == 4

@@ -1,0 +1,82 @@
+"""Jobs that share a cluster don't mix, and leave nothing in it."""
+
+from concurrent.futures import ThreadPoolExecutor
+
+from tasks.errors import ClusterLost, JobCancelled
+from tests.contract.h2o.conftest import MakeJob, ask, left_in, long_spec, quick_spec, train
+from tests.fakes.job_context import FakeJobContext
+from workers.runtimes.h2o_automl.client import H2OClient
+from workers.runtimes.h2o_automl.runtime import H2OAutoMLRuntime
+
+
+def test_two_jobs_at_once_dont_mix(make_job: MakeJob, h2o: H2OAutoMLRuntime, client: H2OClient) -> None:
+    specs = [
+        quick_spec(include_algos=["GLM", "GBM"], max_models=3),
+        quick_spec("wine", "cultivar", include_algos=["GLM", "GBM"], max_models=3),
+    ]
+    jobs = [make_job(), make_job()]
+    with ThreadPoolExecutor(2) as pool:
+        results = list(pool.map(lambda spec, job: train(spec, job, h2o), specs, jobs))
+    assert [sum(result.rows.values()) for result in results] == [1000, 178]
+    assert [result.models for result in results] == [3, 3]
+    models = [{entry.model_id for board in job.boards for entry in board.entries} for job in jobs]
+    assert not models[0] & models[1]
+
+    assert jobs[0].saved_checkpoint is not None
+    h2o.clean_up(jobs[0].saved_checkpoint)
+    assert left_in(client, jobs[0].job_id) == []
+    assert {result.rsplit("_automl")[0] for result in left_in(client, jobs[1].job_id)}
+    assert models[1] <= set(left_in(client))
+
+
+def test_ten_jobs_in_a_row_leave_nothing(make_job: MakeJob, h2o: H2OAutoMLRuntime, client: H2OClient) -> None:
+    before = sorted(left_in(client))
+    for number in range(10):
+        job = make_job()
+        algos = ["GLM", "GBM", "StackedEnsemble"] if number % 5 == 0 else ["GLM"]
+        train(quick_spec(include_algos=algos, max_models=2, explain=number % 3 == 0), job, h2o)
+        _clean_up(h2o, job)
+    assert sorted(left_in(client)) == before
+
+
+def test_a_cancelled_job_leaves_nothing(make_job: MakeJob, h2o: H2OAutoMLRuntime, client: H2OClient) -> None:
+    before = sorted(left_in(client))
+    job = make_job()
+    ask(job, "cancel")
+    try:
+        train(long_spec(), job, h2o)
+    except JobCancelled:
+        _clean_up(h2o, job)
+    assert sorted(left_in(client)) == before
+
+
+def test_clean_up_ends_a_training_that_nobody_watches(
+    make_job: MakeJob, h2o: H2OAutoMLRuntime, client: H2OClient
+) -> None:
+    before = sorted(left_in(client))
+    job = make_job()
+
+    def abandon(_board: object) -> None:
+        raise ClusterLost("The watcher is gone.")
+
+    job.on_leaderboard = abandon
+    try:
+        train(long_spec(), job, h2o)
+    except ClusterLost:
+        _clean_up(h2o, job)
+    assert sorted(left_in(client)) == before
+
+
+def test_clean_up_in_another_cluster_does_nothing(make_job: MakeJob, h2o: H2OAutoMLRuntime, client: H2OClient) -> None:
+    job = make_job()
+    train(quick_spec(), job, h2o)
+    assert job.saved_checkpoint is not None
+    before = left_in(client)
+    h2o.clean_up({**job.saved_checkpoint, "cluster_id": "1"})
+    assert left_in(client) == before
+
+
+def _clean_up(h2o: H2OAutoMLRuntime, job: FakeJobContext) -> None:
+    assert job.saved_checkpoint is not None
+    h2o.clean_up(job.saved_checkpoint)
+    h2o.clean_up(job.saved_checkpoint)

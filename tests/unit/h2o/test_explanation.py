@@ -1,0 +1,143 @@
+"""The explanation's tables and names, and that one part's failure costs only that part."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tasks.errors import ClusterLost, JobCancelled, LeaseLost
+from tasks.tabular import ConfusionMatrix
+from tests.fakes.job_context import FakeJobContext
+from workers.runtimes.h2o_automl import explanation
+from workers.runtimes.h2o_automl.failures import H2OError
+from workers.runtimes.h2o_automl.leader_quality import confusion_table
+from workers.runtimes.h2o_automl.model_agreement import pearson, same_label_share
+from workers.runtimes.h2o_automl.pictures.curves import draw_dependence, draw_residuals, draw_roc
+from workers.runtimes.h2o_automl.pictures.matrices import draw_agreement, draw_confusion, draw_importance
+from workers.runtimes.h2o_automl.tables import Table, short_model, slug
+from workers.runtimes.h2o_automl.test_frame import Column
+from workers.runtimes.h2o_automl.variable_importance import feature_of
+
+TABLE = Table("t", "n", ["a", "b"], [["x", 1], ["y", None]])
+
+
+def test_a_table_is_json_and_csv() -> None:
+    assert json.loads(TABLE.json())["rows"] == [["x", 1], ["y", None]]
+    assert TABLE.csv() == b"a,b\nx,1\ny,\n"
+
+
+def test_names_stay_apart_in_file_names() -> None:
+    assert slug("x1") == "x1"
+    assert len({slug(name) for name in ("a b", "a_b", "a/b", "ä", "ö", "x" * 100, "x" * 101)}) == 7
+    assert all(slug(name).isascii() and "/" not in slug(name) for name in ("a/b", "ä", "日本"))
+
+
+def test_models_are_shown_without_what_they_share() -> None:
+    assert short_model("GBM_grid_1_AutoML_1_20261123_143252_model_2") == "GBM_grid_1_model_2"
+
+
+def test_agreement_of_labels_is_the_share_of_equal_ones() -> None:
+    assert same_label_share([["a", "b", "a", "b"], ["a", "b", "b", "b"]]).tolist() == [[1, 0.75], [0.75, 1]]
+
+
+def test_agreement_of_numbers_is_pearsons() -> None:
+    found = pearson([["1", "2", "3"], ["3", "2", "1"], ["5", "5", "5"]])
+    assert found[0, 1] == pytest.approx(-1)
+    assert np.isnan(found[0, 2])
+
+
+@pytest.mark.parametrize(
+    ("variable", "feature"),
+    [("size", "size"), ("colour.red", "colour"), ("a.b.c", "a.b"), ("a.b", "a.b"), ("other", None)],
+)
+def test_levels_count_for_their_feature(variable: str, feature: str | None) -> None:
+    assert feature_of(variable, ["size", "colour", "a", "a.b"]) == feature
+
+
+def test_a_confusion_table_names_its_rows() -> None:
+    table = confusion_table(ConfusionMatrix(labels=["n", "y"], matrix=[[3, 1], [0, 4]]))
+    assert (list(table.columns), table.rows) == (["actual", "n", "y"], [["n", 3, 1], ["y", 0, 4]])
+
+
+class TestPictures:
+    def test_heatmaps_are_png(self) -> None:
+        confusion = ConfusionMatrix(labels=["no", "yes"], matrix=[[3, 1], [0, 0]])
+        importance = Table("", "", ["feature", "GBM_1"], [["x", 1.0], ["z" * 90, 0.0]])
+        agreement = Table("", "", ["model", "A", "B"], [["A", 1.0, None], ["B", None, 1.0]])
+        for picture in (
+            draw_confusion(confusion, "GBM_1"),
+            draw_confusion(ConfusionMatrix(labels=[f"c{n}" for n in range(70)], matrix=[[1] * 70] * 70), "GBM_1"),
+            draw_importance(importance),
+            draw_agreement(agreement, classification=False),
+        ):
+            assert picture.startswith(b"\x89PNG")
+
+    @pytest.mark.parametrize(
+        ("column", "values"),
+        [
+            (Column("x", "real", ()), [0.5, None, 2.5]),
+            (Column("x", "time", ()), ["2024-01-01T00:00:00+00:00", "2024-06-01T00:00:00+00:00", None]),
+            (Column("x", "enum", ("a", "b", "c")), ["a", "b", "c"]),
+        ],
+    )
+    @pytest.mark.parametrize("classes", [[None], ["u", "v", "w"]])
+    def test_curves_are_png(self, column: Column, values: list[object], classes: list[str | None]) -> None:
+        rows = [[label, value, 0.5, 0.1, 0.01] for label in classes for value in values]
+        table = Table("", "", ["class", "x", "mean_response", "stddev_response", "std_error_mean_response"], rows)  # type: ignore[arg-type]
+        assert draw_dependence(table, column, "GBM_1", "probability", is_probability=True).startswith(b"\x89PNG")
+
+    def test_roc_and_residuals_are_png(self) -> None:
+        points = Table("", "", ["threshold", "fpr", "tpr"], [[0.9, 0.0, 0.5], [0.1, 1.0, 1.0]])
+        assert draw_roc(points, 0.75, "GBM_1", "yes").startswith(b"\x89PNG")
+        residuals = Table("", "", ["actual", "predicted", "residual"], [[1.0, 1.5, -0.5], [2.0, 2.5, -0.5]])
+        assert draw_residuals(residuals, "GBM_1", "price").startswith(b"\x89PNG")
+
+
+class TestParts:
+    @pytest.fixture
+    def job(self, tmp_path: Path) -> FakeJobContext:
+        return FakeJobContext(tmp_path)
+
+    def explain(
+        self, job: FakeJobContext, monkeypatch: pytest.MonkeyPatch, failures: dict[str, Exception]
+    ) -> explanation.Explanation:
+        def make(name: str) -> explanation.Drawn:
+            if name in failures:
+                raise failures[name]
+            return TABLE, b"\x89PNG"
+
+        def parts(_job: object, _subject: object) -> Iterator[tuple[str, str, object]]:
+            for name in ("one", "two", "three"):
+                yield "role", name, lambda name=name: make(name)
+
+        monkeypatch.setattr(explanation, "_parts", parts)
+        return explanation.explain(job, None, lambda share, now: job.progress(share, now))  # type: ignore[arg-type]
+
+    def test_all_parts_are_saved(self, job: FakeJobContext, monkeypatch: pytest.MonkeyPatch) -> None:
+        made = self.explain(job, monkeypatch, {})
+        assert made.artifacts["role"] == ["one.json", "one.png", "two.json", "two.png", "three.json", "three.png"]
+        assert made.missing == []
+        assert set(job.artifacts) == set(made.artifacts["role"])
+
+    def test_a_part_that_fails_is_named(self, job: FakeJobContext, monkeypatch: pytest.MonkeyPatch) -> None:
+        made = self.explain(job, monkeypatch, {"two": H2OError(500, "", "boom")})
+        assert made.missing == ["two"]
+        assert set(job.artifacts) == {"one.json", "one.png", "three.json", "three.png"}
+        assert job.lines[0][0] == "warning"
+        assert "boom" in job.lines[0][1]
+
+    def test_a_lost_cluster_ends_only_the_explanation(
+        self, job: FakeJobContext, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        assert self.explain(job, monkeypatch, {"two": ClusterLost("gone")}).missing == ["two", "three"]
+
+    def test_a_lost_lease_ends_the_attempt(self, job: FakeJobContext, monkeypatch: pytest.MonkeyPatch) -> None:
+        with pytest.raises(LeaseLost):
+            self.explain(job, monkeypatch, {"two": LeaseLost("gone")})
+
+    def test_cancel_is_heeded_between_parts(self, job: FakeJobContext, monkeypatch: pytest.MonkeyPatch) -> None:
+        job.request("cancel")
+        with pytest.raises(JobCancelled):
+            self.explain(job, monkeypatch, {})

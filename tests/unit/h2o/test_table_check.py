@@ -1,0 +1,193 @@
+"""What bad data does, before anything goes to a cluster."""
+
+import gzip
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from tasks.errors import InvalidInput
+from tasks.kinds.train_automl import TrainAutoML
+from workers.runtimes.h2o_automl.table_check import CheckedData, check_tables
+
+ROWS = "".join(f"{n},{n % 5},{'ab'[n % 2]}\n" for n in range(30))
+
+
+def check(path: Path, content: bytes | str, target: str = "y", **options: object) -> CheckedData:
+    file = path / "table"
+    file.write_bytes(content.encode() if isinstance(content, str) else content)
+    return check_file(file, target, **options)
+
+
+def check_file(file: Path, target: str = "y", **options: object) -> CheckedData:
+    spec = TrainAutoML.model_validate({"dataset": {"file": "f"}, "target": target, **options})
+    return check_tables(spec, file, None, None)
+
+
+def test_a_good_table_is_understood(tmp_path: Path) -> None:
+    found = check(tmp_path, "x,z,y\n" + ROWS)
+    assert (found.dataset.rows, found.dataset.columns, found.dataset.separator) == (30, ("x", "z", "y"), ",")
+    assert (found.problem, found.classes, found.features) == ("classification", 2, ("x", "z"))
+
+
+@pytest.mark.parametrize("separator", [",", ";", "\t", "|"])
+def test_the_separator_is_found(tmp_path: Path, separator: str) -> None:
+    found = check(tmp_path, ("x,z,y\n" + ROWS).replace(",", separator))
+    assert found.dataset.separator == separator
+
+
+def test_separators_inside_quotes_are_text(tmp_path: Path) -> None:
+    rows = "".join(f'"a,{n}",{n % 2}\n' for n in range(30))
+    assert check(tmp_path, "x,y\n" + rows).dataset.columns == ("x", "y")
+
+
+def test_gzip_and_byte_order_marks_are_understood(tmp_path: Path) -> None:
+    marked = b"\xef\xbb\xbf" + ("x,z,y\r\n" + ROWS.replace("\n", "\r\n")).encode()
+    assert check(tmp_path, gzip.compress(marked)).dataset.columns == ("x", "z", "y")
+
+
+def test_a_table_longer_than_the_sample_is_read_to_its_end(tmp_path: Path) -> None:
+    rows = "".join(f"{n},{'word ' * 5},{n % 2}\n" for n in range(20_000))
+    assert check(tmp_path, "x,z,y\n" + rows).dataset.rows == 20_000
+
+
+@pytest.mark.parametrize(
+    ("content", "complaint"),
+    [
+        ("", "The dataset is empty."),
+        ("\n\n", "The dataset is empty."),
+        ("x,z,y\n", "has a header but no rows"),
+        ("x,z,w\n" + ROWS, "has no column 'y' for the target; its columns are: x, z, w."),
+        ("x,x,y\n" + ROWS, "more than one column 'x'"),
+        ("x,,y\n" + ROWS, "Column 2 of the dataset has no name"),
+        ("1,2,3\n" + ROWS, "holds only numbers"),
+        ("y\n" + "1\n2\n" * 20, "has only the column 'y'"),
+        ("x,z,y\n" + ROWS + "1,2\n", "Line 32 of the dataset has 2 fields where the header has 3"),
+        ("x,z,y\n1,2,a,b\n" + ROWS, "Line 2 of the dataset has 4 fields"),
+        ('x,z,y\n"1,2,a\n' + ROWS + "x" * 200_000, "quote that is not closed"),
+        ("x,z,y\n" + "1,2,a\n" * 30, "Every feature has the same value"),
+        ("x,z,y\n" + "".join(f"{n},1,a\n" for n in range(30)), "has only one class ('a')"),
+        ("x,z,y\n" + "".join(f"{n},1,\n" for n in range(30)), "is missing in every row"),
+        ("x,z,y\n" + ROWS[: ROWS.index("10,")], "has 10 rows with a target"),
+        ("x,z,y\n" + "".join(f"{n},1,id {n}\n" for n in range(200)), "has 200 different values, too many for classes"),
+        ("x,z,y\n" + "".join(f"{n},1,id {n}\n" for n in range(2000)), "more than 1000 different values"),
+        ("x,é,y\n".encode("latin-1") + ROWS.encode(), "is not UTF-8 text (byte 0xe9); save it as UTF-8"),
+        (("x,z,y\n" + ROWS).encode("utf-16"), "is UTF-16 text"),
+        (b"PK\x03\x04" + b"x" * 50, "is a ZIP archive or an Excel workbook"),
+        (b"\x7fELF\x00\x00\x00", "is a binary file"),
+        (b"%PDF-1.7", "is a PDF document"),
+        (b"\x1f\x8b" + b"junk" * 10, "can't be unpacked"),
+        (gzip.compress(ROWS.encode())[:-12], "can't be unpacked"),
+        (gzip.compress(b"\x7fELF\x00\x00"), "is a binary file"),
+        (b"PAR1junk", "can't be read as Parquet"),
+    ],
+)
+def test_what_is_wrong_is_named(tmp_path: Path, content: bytes | str, complaint: str) -> None:
+    with pytest.raises(InvalidInput) as caught:
+        check(tmp_path, content)
+    assert complaint in str(caught.value)
+
+
+def test_a_late_byte_that_is_no_utf8_is_found(tmp_path: Path) -> None:
+    with pytest.raises(InvalidInput, match="is not UTF-8 text after line"):
+        check(tmp_path, b"x,z,y\n" + ROWS.encode() * 5000 + "1,é,a\n".encode("latin-1"))
+
+
+@pytest.mark.parametrize(
+    ("options", "complaint"),
+    [
+        ({"features": ["x", "q"]}, "has no column 'q'"),
+        ({"weights_column": "w"}, "has no column 'w'"),
+        ({"problem": "regression"}, "Regression needs numbers in the target 'y', but the dataset has 'a' in line 2."),
+        ({"sort_metric": "MAE"}, "makes this classification, and sort_metric MAE doesn't apply"),
+        ({"monotone_constraints": {"q": 1}}, "monotone_constraints names 'q'"),
+        ({"nfolds": 50}, "need at least 50"),
+        ({"balance_classes": True, "class_sampling_factors": [1, 2, 3]}, "has 3 numbers for 2 classes"),
+    ],
+)
+def test_options_that_dont_fit_the_data_are_named(tmp_path: Path, options: dict[str, object], complaint: str) -> None:
+    with pytest.raises(InvalidInput) as caught:
+        check(tmp_path, "x,z,y\n" + ROWS, "y", **options)
+    assert complaint in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("values", "problem"),
+    [
+        (["red", "green"], "classification"),
+        (["true", "false"], "classification"),
+        (["0", "1"], "classification"),
+        (["1.0", "2.0", "3.0"], "classification"),
+        ([str(n) for n in range(20)], "classification"),
+        ([str(n) for n in range(21)], "regression"),
+        (["0.5", "1.5"], "regression"),
+        (["1", "2", ""], "classification"),
+    ],
+)
+def test_auto_means_classes_for_words_and_few_whole_numbers(tmp_path: Path, values: list[str], problem: str) -> None:
+    rows = "".join(f"{n},{n % 7},{values[n % len(values)]}\n" for n in range(200))
+    assert check(tmp_path, "x,z,y\n" + rows).problem == problem
+
+
+def test_a_constant_number_teaches_nothing(tmp_path: Path) -> None:
+    rows = "".join(f"{n},1,2.5\n" for n in range(30))
+    with pytest.raises(InvalidInput, match="has the same value in every row"):
+        check(tmp_path, "x,z,y\n" + rows)
+
+
+def test_other_tables_must_fit_the_first(tmp_path: Path) -> None:
+    first, other = tmp_path / "first.csv", tmp_path / "other.csv"
+    first.write_text("x,z,y\n" + ROWS)
+    spec = TrainAutoML.model_validate({"dataset": {"file": "f"}, "target": "y", "test_dataset": {"file": "t"}})
+    for content, complaint in (
+        ("x,y\n1,a\n", "The test_dataset has no column 'z'"),
+        ("x,z,y\n1,2,c\n", "The test_dataset has the class 'c'"),
+        ("x,z,y\n1,2,\n", "missing in every row of the test_dataset"),
+    ):
+        other.write_text(content)
+        with pytest.raises(InvalidInput) as caught:
+            check_tables(spec, first, None, other)
+        assert complaint in str(caught.value)
+
+
+class TestParquet:
+    def write(self, path: Path, columns: dict[str, object], compression: str = "snappy") -> Path:
+        file = path / "table.parquet"
+        pq.write_table(pa.table(columns), file, compression=compression)
+        return file
+
+    def test_a_good_table_is_understood(self, tmp_path: Path) -> None:
+        file = self.write(tmp_path, {"x": list(range(30)), "y": [n % 2 == 0 for n in range(30)]})
+        found = check_file(file)
+        assert (found.dataset.rows, found.dataset.separator, found.problem) == (30, None, "classification")
+
+    def test_whole_numbers_mean_classes(self, tmp_path: Path) -> None:
+        numbers = self.write(tmp_path, {"x": list(range(30)), "y": [n % 3 for n in range(30)]})
+        assert (check_file(numbers).problem, check_file(numbers).classes) == ("classification", 3)
+        amounts = self.write(tmp_path, {"x": list(range(30)), "y": [n / 7 for n in range(30)]})
+        assert check_file(amounts).problem == "regression"
+
+    @pytest.mark.parametrize("codec", ["brotli", "lz4"])
+    def test_codecs_that_h2o_misreads_are_refused(self, tmp_path: Path, codec: str) -> None:
+        file = self.write(tmp_path, {"x": list(range(30)), "y": [n % 2 for n in range(30)]}, codec)
+        with pytest.raises(InvalidInput, match=f"compressed with {codec}"):
+            check_file(file)
+
+    @pytest.mark.parametrize("codec", ["none", "snappy", "gzip", "zstd"])
+    def test_the_others_are_read(self, tmp_path: Path, codec: str) -> None:
+        file = self.write(tmp_path, {"x": list(range(30)), "y": [n % 2 for n in range(30)]}, codec)
+        assert check_file(file).dataset.rows == 30
+
+    def test_nested_values_are_refused(self, tmp_path: Path) -> None:
+        file = self.write(tmp_path, {"x": [[n] for n in range(30)], "y": [n % 2 for n in range(30)]})
+        with pytest.raises(InvalidInput, match="Column 'x' of the dataset holds list"):
+            check_file(file)
+
+    def test_missing_targets_and_constants_are_refused(self, tmp_path: Path) -> None:
+        gone = self.write(tmp_path, {"x": list(range(30)), "y": pa.array([None] * 30, pa.float64())})
+        with pytest.raises(InvalidInput, match="missing in every row"):
+            check_file(gone)
+        constant = self.write(tmp_path, {"x": [1] * 30, "y": [n % 2 for n in range(30)]})
+        with pytest.raises(InvalidInput, match="Every feature has the same value"):
+            check_file(constant)
