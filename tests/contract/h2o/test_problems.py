@@ -129,7 +129,7 @@ def test_names_in_quotes_and_spaces_are_read_as_h2o_reads_them(
 ) -> None:
     tables["spaced"] = tmp_path / "spaced.csv"
     rows = "".join(f'{n % 7}, "a, {n % 3}", {n % 2}\n' for n in range(100))
-    tables["spaced"].write_text(' x 1 ,"größe, neu", y\n' + rows)
+    tables["spaced"].write_text(' x 1, "größe, neu", y\n' + rows)
     job = make_job()
     result = train(quick_spec("spaced", features=["x 1", "größe, neu"], include_algos=["GBM"], explain=True), job, h2o)
     assert result.explanation_missing == []

@@ -157,8 +157,8 @@ def _separator(sample: str, role: str) -> str:
 
 
 def _header(reader: RowReader, role: str) -> list[str]:
-    # H2O strips the names too.
-    columns = [name.strip() for name in next((row for row in reader if row), [])]
+    # H2O leaves out spaces before a name, and keeps those after it.
+    columns = [name.lstrip() for name in next((row for row in reader if row), [])]
     if len(columns) > 1 and all(_is_number(name) for name in columns):
         raise InvalidInput(
             f"The first line of the {role} holds only numbers ({', '.join(columns[:5])}): add a header line with the "
