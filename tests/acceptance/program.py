@@ -85,9 +85,9 @@ class Program:
     def _is_up(self) -> bool:
         assert self._process is not None
         assert self._process.poll() is None, self._log.read_text()
-        return "Ctrl-C ends everything" in self._log.read_text() and self._answers()
+        return "Ctrl-C ends everything" in self._log.read_text() and self.answers()
 
-    def _answers(self) -> bool:
+    def answers(self) -> bool:
         try:
             return httpx.get(self.url + "/readyz").is_success
         except httpx.TransportError:
