@@ -4,6 +4,7 @@ import argparse
 import os
 import socket
 import sys
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -39,8 +40,22 @@ def check_rooms() -> None:
             sys.exit(f"{room.__name__} is {room.__file__}, which is not Turnout's; take it off PYTHONPATH.")
 
 
+def end_with_any_thread() -> None:
+    """End the process when one of its threads breaks: a worker without its lease keeper or janitor must not go on, and
+    a new one takes its place."""
+
+    def broken(args: threading.ExceptHookArgs) -> None:
+        if args.exc_value is not None:
+            log.error("thread_broke", thread=args.thread and args.thread.name, exc_info=args.exc_value)
+            sys.stderr.flush()
+            os._exit(os.EX_SOFTWARE)
+
+    threading.excepthook = broken
+
+
 def main() -> None:
     check_rooms()
+    end_with_any_thread()
     parser = argparse.ArgumentParser(prog="turnout worker", description="Run jobs of one queue.")
     parser.add_argument("--queue", required=True, choices=[queue.value for queue in Queue])
     parser.add_argument("--slots", type=int, help="jobs at once (default: one; on cpu one for each core)")

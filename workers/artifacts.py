@@ -23,7 +23,8 @@ _NAME = re.compile(r"[A-Za-z0-9._-]{1,200}")
 def keep_artifact(database: Database, store: Store, token: Token, *, name: str, source: Path, media_type: str) -> None:
     """Put the file into the store, then its row into the database under the attempt's token.
 
-    Raises ``ValueError`` for an unusable name, ``OSError`` for a store that is full or gone, ``Fenced``, ``OperationalError``.
+    Raises ``ValueError`` for an unusable name, ``OSError`` for a store that is full or gone, ``Fenced``, and
+    ``OperationalError``.
     """
     if not _NAME.fullmatch(name):
         raise ValueError(f"{name!r} is no artifact name: use letters, digits, '.', '_' and '-'")

@@ -25,8 +25,8 @@ class Channel:
         self._sending = threading.Lock()
 
     def send(self, message: Mapping[str, Any]) -> None:
-        """Raises ``ChannelClosed``; ``ValueError`` for a message over 16 MiB, which has to travel as a file, and for NaN
-        and infinity, which are not JSON."""
+        """Raises ``ChannelClosed``; ``ValueError`` for a message over 16 MiB, which has to travel as a file, and for
+        NaN and infinity, which are not JSON."""
         body = json.dumps(message, separators=(",", ":"), allow_nan=False).encode()
         if len(body) > _LIMIT_BYTES:
             raise ValueError(f"a message of {len(body)} bytes is too large for the channel")

@@ -205,7 +205,7 @@ class Execution:
                 return f"The {message['type']} could not be stored: {getattr(exc, 'strerror', None) or exc}."
 
     def _begin_ending(self, why: Why, mode: str | None) -> None:
-        """Ask the runner to end and plan what follows if it doesn't. The first cause wins, but a cancel beats a stop."""
+        """Ask the runner to end and plan what follows if it doesn't. The first cause wins; a cancel beats a stop."""
         if mode is not None:
             self._tell("stop", mode=mode)
         if self._why is not None and not (self._why is Why.ASKED and mode == "cancel" and why is Why.ASKED):
