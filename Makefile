@@ -1,6 +1,9 @@
 # Every target sets up what it needs. `make` alone prints this help.
 VENV := .venv
-PYTHON ?= $(firstword $(foreach name,python3.13 python3.12 python3.11 python3,$(shell command -v $(name) 2>/dev/null)))
+FITS := import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))
+# The first that runs and is of a fitting version; a name on PATH may be a stand-in for a Python that is not there.
+PYTHON ?= $(shell for name in python3 python3.13 python3.12 python3.11; do \
+  "$$name" -c '$(FITS)' 2>/dev/null && echo "$$name" && break; done)
 RUN := $(VENV)/bin/python -P
 LOCK := $(VENV)/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header
 INSTALL := $(VENV)/bin/python -m pip install --quiet --disable-pip-version-check
@@ -58,8 +61,7 @@ clean: ## remove what was installed and made here
 	rm -rf $(VENV) .turnout .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis *.egg-info
 
 $(VENV)/bin/python:
-	@test -n "$(PYTHON)" || { echo "Python 3.11, 3.12 or 3.13 is needed; none is on PATH." >&2; exit 1; }
-	@$(PYTHON) -c 'import sys; (3, 11) <= sys.version_info < (3, 14) or sys.exit("Python 3.11, 3.12 or 3.13 is needed; $(PYTHON) is " + sys.version.split()[0] + ". Set PYTHON=… to another one.")'
+	@$(PYTHON) -c '$(FITS)' 2>/dev/null || { echo "Python 3.11, 3.12 or 3.13 is needed. Set PYTHON=… to one." >&2; exit 1; }
 	@echo "Making $(VENV) …"
 	@$(PYTHON) -m venv $(VENV)
 
