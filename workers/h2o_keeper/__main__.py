@@ -39,7 +39,12 @@ def _parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -P -m workers.h2o_keeper", description=__doc__)
     parser.add_argument("--home", type=Path, required=True, help="directory of this Turnout; files go to its h2o/")
     parser.add_argument("--port", type=_port, required=True, help="REST port on 127.0.0.1; the next one is used too")
-    parser.add_argument("--memory", type=_memory, default=default_memory(), help="Java heap, such as 2g or 512m")
+    parser.add_argument(
+        "--memory",
+        type=_memory,
+        default=os.environ.get("TURNOUT_H2O_MEMORY") or default_memory(),
+        help="Java heap, such as 2g or 512m (default: TURNOUT_H2O_MEMORY, else %(default)s, a quarter of the memory)",
+    )
     parser.add_argument(
         "--jvm-options",
         default=os.environ.get("TURNOUT_H2O_JVM_OPTIONS", DEFAULT_OPTIONS),
