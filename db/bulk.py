@@ -84,7 +84,7 @@ def _check_owned(
     found: dict[str, str | None] = {}
     for some in _chunks(sorted(first_named)):
         query = select(row.id, state).where(row.id.in_(some), row.owner_id == owner_id).order_by(row.id)
-        found |= dict(session.execute(query.with_for_update(key_share=True, read=True)).tuples().all())
+        found |= dict(session.execute(query.with_for_update(key_share=True, read=True)).all())
     for wanted, index in first_named.items():
         if wanted not in found:
             raise UnknownReference(wanted, index)

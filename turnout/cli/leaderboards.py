@@ -1,6 +1,7 @@
 """A leaderboard as a table. Metrics stay whole; only a model's name gives way on a narrow screen."""
 
 from collections.abc import Sequence
+from itertools import takewhile
 
 from rich.table import Table
 from rich.text import Text
@@ -20,20 +21,33 @@ def leaderboard_table(board: Leaderboard, width: int, most_rows: int | None = No
     metrics = _metrics(board)
     rows = board.rows if most_rows is None else board.rows[:most_rows]
     cells = [[number(row.metrics.get(name)) for name in metrics] for row in rows]
-    longest_name = max((len(row.model_id) for row in rows), default=0)
+    names = [row.model_id for row in rows]
+    longest_name = max(map(len, names), default=0)
     headings = metrics if _needed(metrics, cells) + longest_name <= width else [_folded(name) for name in metrics]
     while len(headings) > 1 and _needed(headings, cells) + min(_NARROWEST_NAME, longest_name) > width:
         headings = headings[:-1]
         cells = [row[: len(headings)] for row in cells]
-    name_width = max(_NARROWEST_NAME, width - _needed(headings, cells))
+    names = _fitted(names, max(_NARROWEST_NAME, width - _needed(headings, cells)))
     table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, _BETWEEN, 0, 0))
     table.add_column("model_id", no_wrap=True)
     for name, heading in zip(metrics, headings, strict=False):
         style = "bold cyan" if _same(name, board.sort_metric) else None
         table.add_column(heading, justify="right", no_wrap=True, header_style=style)
-    for row, values in zip(rows, cells, strict=True):
-        table.add_row(Text(shortened(row.model_id, name_width), style="green" if row.rank == 1 else ""), *values)
+    for row, name, values in zip(rows, names, cells, strict=True):
+        table.add_row(Text(name, style="green" if row.rank == 1 else ""), *values)
     return table
+
+
+def _fitted(names: Sequence[str], width: int) -> list[str]:
+    """Names that are too long lose first the end that they share, which tells none from another."""
+    if all(len(name) <= width for name in names):
+        return list(names)
+    ends = zip(*(reversed(name) for name in names), strict=False)
+    shared = "".join(chars[0] for chars in takewhile(lambda chars: len(set(chars)) == 1, ends))[::-1]
+    cut = shared.find("_")
+    if len(names) > 1 and cut >= 0:
+        names = [f"{name.removesuffix(shared[cut:])}…" for name in names]
+    return [shortened(name, width) for name in names]
 
 
 def _metrics(board: Leaderboard) -> list[str]:

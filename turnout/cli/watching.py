@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from turnout.cli.leaderboards import leaderboard_table
-from turnout.cli.wording import duration, number, state_style
+from turnout.cli.wording import duration, state_style
 from turnout.errors import TurnoutError
 from turnout.job import Job
 from turnout.records import Event, JobRecord, Leaderboard
@@ -147,7 +147,7 @@ def show_ending(console: Console, record: JobRecord, board: Leaderboard | None) 
     if record.error is not None:
         line.append(f": {record.error.get('message', '')}")
     elif record.metrics.get("run_seconds") is not None:
-        line.append(f" in {number(record.metrics['run_seconds'])} s", style="dim")
+        line.append(f" in {duration(record.metrics['run_seconds'])}", style="dim")
     console.print(line, soft_wrap=True)
 
 

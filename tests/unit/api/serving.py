@@ -5,7 +5,9 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from api.app import make_app
 from api.hinter import Hinter
@@ -110,9 +112,22 @@ class Serving:
         return make_app(self.services)
 
 
+@cache
+def _migrated() -> bytes:
+    """An empty database; migrating one for each test would take most of the tests' time."""
+    with TemporaryDirectory() as directory:
+        path = Path(directory) / "turnout.db"
+        database = Database(f"sqlite:///{path}")
+        upgrade(database)
+        database.dispose()
+        return path.read_bytes()
+
+
 def make_serving(home: Path, **settings: object) -> Serving:
-    database = Database(f"sqlite:///{home / 'turnout.db'}")
-    upgrade(database)
+    path = home / "turnout.db"
+    if not path.exists():
+        path.write_bytes(_migrated())
+    database = Database(f"sqlite:///{path}")
     with database.write() as session:
         keys = Keys(
             ann=make_key(session, owner="ann", name="test"),

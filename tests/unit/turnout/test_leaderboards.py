@@ -9,7 +9,7 @@ from turnout.records import Leaderboard, LeaderboardRow
 METRICS = {
     "rmse": 0.3125, "mse": 0.0977, "auc": 0.937588, "logloss": 0.324, "aucpr": 0.93001, "mean_per_class_error": 0.112,
 }  # fmt: skip
-NAMES = [f"StackedEnsemble_BestOfFamily_{i}_AutoML_1_20261123_143000" for i in range(3)]
+NAMES = [f"StackedEnsemble_{which}_1_AutoML_1_20261123_143000" for which in ("BestOfFamily", "AllModels", "Best")]
 
 
 def drawn(width: int, most_rows: int | None = None) -> list[str]:
@@ -32,6 +32,7 @@ def test_narrow_screens_shorten_only_names(width: int) -> None:
     values = [line.split() for line in lines if line.startswith("Stacked")]
     assert [row[1:] for row in values] == [["0.9376", "0.3240", "0.9300", "0.1120", "0.3125", "0.0977"]] * 3
     assert all("…" in row[0] for row in values)
+    assert len({row[0] for row in values}) == 3
     assert max(map(len, lines)) <= width
 
 

@@ -18,7 +18,7 @@ class CountWords(JobSpec):
     kind: Literal["count_words"] = "count_words"
     text: str = Field(min_length=1, max_length=100_000, description="What to count in.")
     dataset: Input | None = Field(default=None, description="More text, in a file.")
-    further: list[Input] = []
+    further: list[Input] = Field(default=[])
     limits: Limits = Limits()
     ratio: float = 0.5
     columns: list[str] | None = None
