@@ -3,6 +3,7 @@
 from turnout.client import Client
 from turnout.errors import (
     BrokenDownload,
+    ClientClosed,
     Conflict,
     FieldError,
     Invalid,
@@ -35,6 +36,7 @@ __all__ = [
     "Attempt",
     "BrokenDownload",
     "Client",
+    "ClientClosed",
     "Conflict",
     "Event",
     "FieldError",

@@ -16,6 +16,10 @@ class ServerUnreachable(TurnoutError):
     """Nobody answers at the server's address, or the connection broke."""
 
 
+class ClientClosed(TurnoutError):
+    """The client was closed, maybe by another thread, and can't be used any more. Make a new one."""
+
+
 class WaitedTooLong(TurnoutError):
     """The job was not final in time. It goes on; wait again, or cancel it."""
 

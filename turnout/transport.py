@@ -9,7 +9,7 @@ from typing import IO, Any
 import httpx
 
 from turnout.connection import Connection
-from turnout.errors import NotAllowed, ServerUnreachable, refused
+from turnout.errors import ClientClosed, NotAllowed, ServerUnreachable, refused
 
 _CONNECT_SECONDS = 5.0
 _ANSWER_SECONDS = 60.0
@@ -84,6 +84,9 @@ class Transport:
                 response.close()
         except httpx.TransportError as exc:
             raise self._unreachable(exc) from exc
+        except RuntimeError as exc:
+            self._raise_if_closed(exc)
+            raise
 
     def _send(
         self, request: httpx.Request, *, repeatable: bool, patience_seconds: float = PATIENCE_SECONDS
@@ -93,6 +96,9 @@ class Transport:
         while True:
             try:
                 response = self._http.send(request)
+            except RuntimeError as exc:
+                self._raise_if_closed(exc)
+                raise
             except httpx.TransportError as exc:
                 again = repeatable or isinstance(exc, httpx.ConnectError | httpx.ConnectTimeout)
                 if not again or time.monotonic() + pause > give_up:
@@ -118,6 +124,11 @@ class Transport:
         except ValueError:
             problem = {}
         raise refused(response.status_code, problem if isinstance(problem, dict) else {})
+
+    def _raise_if_closed(self, exc: RuntimeError) -> None:
+        """httpx has no error of its own for a client that another thread closed."""
+        if self._http.is_closed:
+            raise ClientClosed("This client was closed; make a new one.") from exc
 
     def _unreachable(self, exc: Exception) -> ServerUnreachable:
         return ServerUnreachable(

@@ -1,7 +1,6 @@
 """A whole API over an SQLite file, without a broker, for tests of the API, the SDK and the command line."""
 
 import threading
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -144,14 +143,6 @@ def make_serving(home: Path, **settings: object) -> Serving:
         tailer=Tailer(database),
     )
     return Serving(services, keys, sender)
-
-
-def until(condition: Callable[[], object], seconds: float = 10) -> None:
-    """Wait for a condition; fails at the deadline."""
-    give_up = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < give_up, "the condition did not come true"
-        time.sleep(0.01)
 
 
 class Background:

@@ -6,8 +6,9 @@ import pytest
 from fastapi.testclient import TestClient
 
 from db.store import Store, Upload
-from tests.unit.api.serving import HandWorker, Serving, make_serving, until
+from tests.unit.api.serving import HandWorker, Serving, make_serving
 from tests.unit.turnout.conftest import Server
+from tests.waiting import until
 
 
 def upload(client: TestClient, content: bytes = b"a,b\n1,2\n", name: str = "t.csv", media_type: str = "text/csv"):  # type: ignore[no-untyped-def]

@@ -4,7 +4,8 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from fastapi.testclient import TestClient
 
-from tests.unit.api.serving import Background, HandWorker, Serving, until
+from tests.unit.api.serving import Background, HandWorker, Serving
+from tests.waiting import until
 
 COUNT = {"kind": "count_words", "spec": {"text": "one two"}}
 

@@ -6,7 +6,8 @@ from fastapi.testclient import TestClient
 
 from db.engine import Database
 from db.rows import JobRow
-from tests.unit.api.serving import Background, HandWorker, Serving, until
+from tests.unit.api.serving import Background, HandWorker, Serving
+from tests.waiting import until
 
 COUNT = {"kind": "count_words", "spec": {"text": "one two"}}
 

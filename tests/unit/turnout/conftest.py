@@ -9,7 +9,8 @@ import structlog
 import uvicorn
 from click.testing import CliRunner, Result
 
-from tests.unit.api.serving import HandWorker, Serving, make_serving, until
+from tests.unit.api.serving import HandWorker, Serving, make_serving
+from tests.waiting import until
 from turnout import Client
 from turnout.cli import cli
 

@@ -5,8 +5,9 @@ from pathlib import Path
 import pytest
 from click.testing import Result
 
-from tests.unit.api.serving import Background, HandWorker, until
+from tests.unit.api.serving import Background, HandWorker
 from tests.unit.turnout.conftest import Server
+from tests.waiting import until
 from turnout import Client
 from turnout.cli.endings import Exit
 

@@ -2,10 +2,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.unit.api.serving import Background, HandWorker, make_serving, until
+from tests.unit.api.serving import Background, HandWorker, make_serving
 from tests.unit.turnout.conftest import Server
+from tests.waiting import until
 from turnout import (
     Client,
+    ClientClosed,
     Conflict,
     Invalid,
     JobFailed,
@@ -121,6 +123,27 @@ def test_the_catalog(client: Client, worker: HandWorker) -> None:
     assert (kind.queues, kind.default_queue, kind.time_limit_seconds) == (("cpu", "gpu"), "cpu", 300)
     assert {queue.name for queue in client.queues()} == {"cpu", "gpu", "h2o", "remote"}
     assert "cpu@here" in [found.name for found in client.workers()]
+
+
+def test_a_closed_client_ends_its_streams(server: Server) -> None:
+    client = Client(server.url, server.serving.keys.ann)
+    job = client.submit("count_words", SPEC)
+    seen: list[int] = []
+
+    def follow() -> object:
+        try:
+            return [seen.append(event.seq) for event in job.stream()]
+        except ClientClosed as exc:
+            return exc
+
+    streaming = Background(follow)
+    until(lambda: seen)
+    client.close()
+    job_of_another = Client(server.url, server.serving.keys.ann).job(job.id)
+    job_of_another.cancel()
+    assert isinstance(streaming.result(), ClientClosed | list)
+    with pytest.raises(ClientClosed):
+        job.refresh()
 
 
 def test_a_stream_outlasts_a_restart(tmp_path: Path) -> None:
