@@ -124,6 +124,8 @@ def h2o_arguments(settings: JvmSettings, layout: Layout) -> list[str]:
         *("-file_deny_glob", "**"),
         *("-ice_root", str(layout.ice)),
         *("-log_dir", str(layout.logs)),
-        *("-log_level", "INFO"),
+        # H2O's own log files are rotated; what it prints is not, and at INFO would be 8 MB for each AutoML.
+        "-quiet",
+        *("-log_level", "WARN"),
         *("-max_log_file_size", "3MB"),
     ]
