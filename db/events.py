@@ -41,7 +41,7 @@ def append_state(
 
 
 def append(session: Session, job_id: str, attempt: int, events: Sequence[NewEvent]) -> None:
-    """Number and write events. The caller has already made sure that it may (it changed the job in this transaction)."""
+    """Number and write events. The caller has made sure that it may: it changed the job in this transaction."""
     last = session.execute(
         update(JobRow)
         .where(JobRow.id == job_id)

@@ -26,8 +26,8 @@ class Hint:
 def next_hints(session: Session, queue: str) -> Sequence[Hint]:
     """Mark the best queued jobs as hinted until the queue's window is full; the caller commits, then sends them.
 
-    Order: priority, then the owner's fair tag, then age. The window is twice the slots of the queue's live workers, so that a
-    worker that ends a job finds the next hint waiting.
+    Order: priority, then the owner's fair tag, then age. The window is twice the slots of the queue's live workers, so
+    that a worker that ends a job finds the next hint waiting.
     """
     hinted = session.scalar(
         select(func.count()).where(JobRow.queue == queue, JobRow.state == State.QUEUED, JobRow.hinted_at.is_not(None))
@@ -52,7 +52,7 @@ def next_hints(session: Session, queue: str) -> Sequence[Hint]:
         .returning(JobRow.id, JobRow.kind)
         .execution_options(synchronize_session=False)
     )
-    kinds = {job_id: kind for job_id, kind in marked}
+    kinds = dict(marked.tuples().all())
     return [Hint(job_id, kinds[job_id]) for job_id in ids if job_id in kinds]
 
 

@@ -47,7 +47,7 @@ def list_jobs(session: Session, wanted: JobFilter, limit: int) -> Sequence[JobRo
 
 
 def jobs_ahead(session: Session, job: JobRow, at_most: int = 1000) -> int:
-    """How many queued jobs of its queue come before it; counting ends at ``at_most``, so that a long queue costs no more."""
+    """How many queued jobs of its queue come before it; a long queue is counted no further than ``at_most``."""
     same = (JobRow.queue == job.queue) & (JobRow.state == State.QUEUED)
     before = (JobRow.precedence < job.precedence) | (
         (JobRow.precedence == job.precedence)
@@ -73,7 +73,7 @@ def worker_names(session: Session, job_ids: Sequence[str]) -> Mapping[str, str]:
         .join(JobRow, (JobRow.id == AttemptRow.job_id) & (JobRow.attempt == AttemptRow.attempt))
         .where(JobRow.id.in_(job_ids), JobRow.worker_id.is_not(None))
     )
-    return {job_id: name for job_id, name in session.execute(query)}
+    return dict(session.execute(query).tuples().all())
 
 
 def attempts_of(session: Session, job_id: str) -> Sequence[AttemptRow]:

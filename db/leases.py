@@ -36,7 +36,7 @@ def renew(session: Session, worker_id: str, held: Collection[Token]) -> Mapping[
 
 
 def expire_lapsed(session: Session, limit: int = 100) -> Sequence[Token]:
-    """End the attempts whose lease lapsed. Only the sweep calls this, and only while it trusts the database's recent past."""
+    """End the attempts whose lease lapsed. Only the sweep calls this, and not soon after an outage of the database."""
     lapsed = (
         select(JobRow.id, JobRow.attempt, WorkerRow.name)
         .outerjoin(WorkerRow, WorkerRow.id == JobRow.worker_id)

@@ -63,12 +63,8 @@ def queue_depths(session: Session, queues: Sequence[str]) -> Sequence[QueueDepth
         .group_by(JobRow.queue, JobRow.state)
     ):
         counts[queue, state] = count
-    oldest = {
-        queue: queued_at
-        for queue, queued_at in session.execute(
-            select(JobRow.queue, func.min(JobRow.queued_at)).where(JobRow.state == State.QUEUED).group_by(JobRow.queue)
-        )
-    }
+    first = select(JobRow.queue, func.min(JobRow.queued_at)).where(JobRow.state == State.QUEUED).group_by(JobRow.queue)
+    oldest = dict(session.execute(first).tuples().all())
     workers = live_workers(session)
     return [
         QueueDepth(

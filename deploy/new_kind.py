@@ -34,13 +34,13 @@ def run(spec: {camel}, job: JobContext) -> {camel}Result:
     return {camel}Result(text=spec.text)
 '''
 
-TEST = '''from tasks.kinds.{name} import {camel}, run
+TEST = """from tasks.kinds.{name} import {camel}, run
 from tests.fakes.job_context import FakeJobContext
 
 
 def test_what_goes_in_comes_out(job: FakeJobContext) -> None:
     assert run.run({camel}(text="a"), job).text == "a"
-'''
+"""
 
 
 def main(name: str) -> None:

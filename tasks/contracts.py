@@ -52,7 +52,7 @@ class LeaderboardEntry(Frozen):
 
 
 class Leaderboard(Frozen):
-    """Models, best first by ``sort_metric``. ``run`` counts the trainings behind it: readers see the newest run only."""
+    """Models, best first by ``sort_metric``. ``run`` counts a job's trainings: readers see the newest run only."""
 
     run: int
     sort_metric: str
@@ -95,8 +95,8 @@ class JobContext(Protocol):
         """Keep a small document (64 KB as JSON) for the next attempt. Returns once it is committed."""
 
     def save_artifact(self, name: str, content: Path | bytes, media_type: str) -> None:
-        """Keep a file with the job under a name of ``[A-Za-z0-9._-]``. Returns once it is committed. A later attempt's artifact of the
-        same name takes its place. A path may be anywhere readable; it is copied or moved away."""
+        """Keep a file with the job under a name of ``[A-Za-z0-9._-]``. Returns once it is committed. A later attempt's
+        artifact of the same name takes its place. A path may be anywhere readable; it is copied."""
 
     def should_stop(self) -> StopMode | None:
         """``cancel``: discard everything and raise ``JobCancelled``. ``stop``: end early and return the best so far."""

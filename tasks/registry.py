@@ -17,7 +17,9 @@ def load_kinds(extra_packages: Iterable[str] = ()) -> Mapping[str, Kind]:
             module = importlib.import_module(f"{package_name}.{module_info.name}")
             declared = [value for value in vars(module).values() if isinstance(value, Kind)]
             if len(declared) != 1:
-                raise ValueError(f"{module.__name__} declares {len(declared)} kinds; a kind's file declares exactly one")
+                raise ValueError(
+                    f"{module.__name__} declares {len(declared)} kinds; a kind's file declares exactly one"
+                )
             kind = declared[0]
             if kind.name in found:
                 raise ValueError(f"kind {kind.name!r} is declared twice")

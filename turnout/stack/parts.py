@@ -1,4 +1,4 @@
-"""The processes of a stack: what each is called, how it is started, and what it is told. None gets a secret it has no use for."""
+"""The processes of a stack: how each is started and what it is told. None gets a secret it has no use for."""
 
 import importlib.util
 import json

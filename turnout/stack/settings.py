@@ -11,8 +11,8 @@ def _port(variable: str, default: int) -> int:
 
 @dataclass(frozen=True)
 class StackSettings:
-    """Read from ``TURNOUT_…`` variables, each of which an argument overrides. A part whose URL is given (database, broker, H2O)
-    is not started here."""
+    """Read from ``TURNOUT_…`` variables, each of which an argument overrides. A server whose URL is given (broker, H2O) is
+    not started here."""
 
     home: Path = field(default_factory=lambda: Path(os.environ.get("TURNOUT_HOME", ".turnout")))
     api_port: int = field(default_factory=lambda: _port("TURNOUT_API_PORT", 8400))
@@ -24,7 +24,7 @@ class StackSettings:
     h2o_url: str | None = field(default_factory=lambda: os.environ.get("TURNOUT_H2O_URL"))
 
     def ports(self) -> dict[str, tuple[str, int]]:
-        """The ports that this stack listens on: what for → (how to change it, number). H2O takes the one above its own too."""
+        """The ports that this stack listens on: what for → (how to change it, number)."""
         wanted = {
             "the API": ("--api-port or TURNOUT_API_PORT", self.api_port),
             "Flower": ("--flower-port or TURNOUT_FLOWER_PORT", self.flower_port),
