@@ -49,7 +49,7 @@ class Store:
 
     @contextmanager
     def writing(self, key: str) -> Iterator[Upload]:
-        """Write a file in pieces. When the block ends it is on the disk, under ``key``; if it raises, nothing is left."""
+        """Write a file in pieces. When the block ends it is on the disk under ``key``; if it raises nothing is left."""
         target = self.path(key)
         target.parent.mkdir(parents=True, exist_ok=True)
         part = target.with_name(target.name + ".part")

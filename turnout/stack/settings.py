@@ -11,8 +11,8 @@ def _port(variable: str, default: int) -> int:
 
 @dataclass(frozen=True)
 class StackSettings:
-    """Read from ``TURNOUT_…`` variables, each of which an argument overrides. A server whose URL is given (broker, H2O) is
-    not started here."""
+    """Read from ``TURNOUT_…`` variables, each of which an argument overrides. A server whose URL is given
+    (broker, H2O) is not started here."""
 
     home: Path = field(default_factory=lambda: Path(os.environ.get("TURNOUT_HOME", ".turnout")))
     api_port: int = field(default_factory=lambda: _port("TURNOUT_API_PORT", 8400))
