@@ -52,7 +52,7 @@ def next_hints(session: Session, queue: str) -> Sequence[Hint]:
         .returning(JobRow.id, JobRow.kind)
         .execution_options(synchronize_session=False)
     )
-    kinds = dict(marked.tuples().all())
+    kinds = dict(marked.all())
     return [Hint(job_id, kinds[job_id]) for job_id in ids if job_id in kinds]
 
 

@@ -73,7 +73,7 @@ def worker_names(session: Session, job_ids: Sequence[str]) -> Mapping[str, str]:
         .join(JobRow, (JobRow.id == AttemptRow.job_id) & (JobRow.attempt == AttemptRow.attempt))
         .where(JobRow.id.in_(job_ids), JobRow.worker_id.is_not(None))
     )
-    return dict(session.execute(query).tuples().all())
+    return dict(session.execute(query).all())
 
 
 def attempts_of(session: Session, job_id: str) -> Sequence[AttemptRow]:

@@ -64,7 +64,7 @@ def queue_depths(session: Session, queues: Sequence[str]) -> Sequence[QueueDepth
     ):
         counts[queue, state] = count
     first = select(JobRow.queue, func.min(JobRow.queued_at)).where(JobRow.state == State.QUEUED).group_by(JobRow.queue)
-    oldest = dict(session.execute(first).tuples().all())
+    oldest = dict(session.execute(first).all())
     workers = live_workers(session)
     return [
         QueueDepth(

@@ -72,10 +72,11 @@ class Janitor:
 
     def round(self) -> None:
         """Do every chore once. Raises ``OperationalError`` when the database is away."""
-        self._watch_database()
         with self._database.write() as session:
-            trusted = self._trusts_database()
-            expired = expire_lapsed(session) if trusted else ()
+            # Begun before the look at the clock: a transaction that had to wait for the database is a gap too.
+            session.connection()
+            self._watch_database()
+            expired = expire_lapsed(session) if self._trusts_database() else ()
         for token in expired:
             log.warning("lease_lapsed", job_id=token.job_id, attempt=token.attempt)
         with self._database.write() as session:
