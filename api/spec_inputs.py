@@ -1,8 +1,7 @@
-"""The data that a spec names: found anywhere inside it, and held against what the submitter has."""
+"""The data that a spec names, held against what its submitter has."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
-from pydantic import BaseModel
 from sqlalchemy.orm import Session
 
 from api.problems import FieldError
@@ -10,11 +9,7 @@ from db.files import find_file
 from db.jobs import artifact_named, find
 from db.states import State
 from tasks.contracts import ArtifactInput, FileInput, JobSpec
-
-
-def inputs_of(spec: JobSpec) -> list[tuple[str, FileInput | ArtifactInput]]:
-    """Every input with its dotted place, which begins with ``spec``."""
-    return list(_walk("spec", spec))
+from tasks.inputs import inputs_of
 
 
 def file_ids_of(spec: JobSpec) -> list[str]:
@@ -46,17 +41,3 @@ def _artifact_complaint(session: Session, value: ArtifactInput, owner_id: str, a
     if value.job in after:
         return None
     return f"Job {value.job} has no artifact {value.artifact!r} yet; name the job in 'after' to wait for it."
-
-
-def _walk(place: str, value: object) -> Iterator[tuple[str, FileInput | ArtifactInput]]:
-    if isinstance(value, FileInput | ArtifactInput):
-        yield place, value
-    elif isinstance(value, BaseModel):
-        for name in type(value).model_fields:
-            yield from _walk(f"{place}.{name}", getattr(value, name))
-    elif isinstance(value, dict):
-        for name, item in value.items():
-            yield from _walk(f"{place}.{name}", item)
-    elif isinstance(value, list | tuple | set | frozenset):
-        for index, item in enumerate(value):
-            yield from _walk(f"{place}.{index}", item)

@@ -1,23 +1,26 @@
 """Finding the inputs that a spec names."""
 
 from collections.abc import Iterator
-from typing import Any
 
 from pydantic import BaseModel
 
-from tasks.contracts import ArtifactInput, FileInput, Input
+from tasks.contracts import ArtifactInput, FileInput, Input, JobSpec
 
 
-def inputs_of(value: Any) -> Iterator[Input]:
-    """Every input anywhere inside a spec."""
+def inputs_of(spec: JobSpec) -> Iterator[tuple[str, Input]]:
+    """Every input anywhere inside a spec, with its dotted place, which begins with ``spec``."""
+    return _walk("spec", spec)
+
+
+def _walk(place: str, value: object) -> Iterator[tuple[str, Input]]:
     if isinstance(value, FileInput | ArtifactInput):
-        yield value
+        yield place, value
     elif isinstance(value, BaseModel):
         for name in type(value).model_fields:
-            yield from inputs_of(getattr(value, name))
+            yield from _walk(f"{place}.{name}", getattr(value, name))
     elif isinstance(value, dict):
-        for item in value.values():
-            yield from inputs_of(item)
-    elif isinstance(value, list | tuple):
-        for item in value:
-            yield from inputs_of(item)
+        for name, item in value.items():
+            yield from _walk(f"{place}.{name}", item)
+    elif isinstance(value, list | tuple | set | frozenset):
+        for index, item in enumerate(value):
+            yield from _walk(f"{place}.{index}", item)

@@ -145,7 +145,7 @@ class Execution:
         with self._shop.database.read() as session:
             inputs = {
                 input_key(source): str(input_path(session, self._shop.store, self._job, source))
-                for source in inputs_of(spec)
+                for _place, source in inputs_of(spec)
             }
         self._tell(
             "run",

@@ -5,7 +5,7 @@ import pytest
 
 from db.states import Reason
 from tasks import errors
-from tasks.contracts import ArtifactInput, FileInput, Frozen, Input
+from tasks.contracts import ArtifactInput, FileInput, Input, JobSpec
 from tasks.inputs import inputs_of
 from tasks.registry import kind_named, load_kinds
 
@@ -79,10 +79,15 @@ def test_every_kind_says_what_it_does() -> None:
 
 
 def test_inputs_are_found_wherever_they_stand() -> None:
-    class Nested(Frozen):
+    class Nested(JobSpec):
+        kind: str = "any"
         one: Input
         many: list[Input]
         named: dict[str, Input]
 
     one, two, three = FileInput(file="a"), ArtifactInput(job="b", artifact="c"), FileInput(file="d")
-    assert list(inputs_of(Nested(one=one, many=[two], named={"x": three}))) == [one, two, three]
+    assert list(inputs_of(Nested(one=one, many=[two], named={"x": three}))) == [
+        ("spec.one", one),
+        ("spec.many.0", two),
+        ("spec.named.x", three),
+    ]
