@@ -3,14 +3,14 @@
 Starts everything on this machine, and ends it afterwards; with KEEP=1 it runs on until Ctrl-C.
 """
 
+import contextlib
 import csv
 import os
-import signal
 import sys
 from pathlib import Path
-from types import FrameType
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 from sklearn.datasets import make_circles
 
@@ -18,33 +18,33 @@ from turnout import Client, Job
 from turnout.cli.endings import Exit, of_job
 from turnout.cli.watching import watch
 from turnout.cli.wording import size
-from turnout.stack import Connection, Stack, StackError, StackSettings
+from turnout.stack import Connection, Stack, StackError, StackSettings, ToldToEnd
 
 # What is piped into a file is not cut to the width of a screen.
 CONSOLE = Console(highlight=False, width=None if sys.stdout.isatty() else 200)
 
 
 def main() -> int:
-    stack = Stack(StackSettings())
-    signal.signal(signal.SIGTERM, _end)
     try:
-        connection = stack.start(CONSOLE.print)
-        code = run(connection)
-        if os.environ.get("KEEP") == "1":
-            CONSOLE.print("\nEverything keeps running; Ctrl-C ends it.")
-            stack.run_until_signalled()
-        return code
+        stack = Stack(StackSettings())
+        try:
+            connection = stack.start(lambda line: CONSOLE.print(line, markup=False, soft_wrap=True))
+            with stack.interruptible():
+                code = run(connection)
+            if os.environ.get("KEEP") == "1":
+                CONSOLE.print("\nEverything keeps running; Ctrl-C ends it.")
+                stack.run_until_signalled()
+        finally:
+            # The terminal may be gone: that is what SIGHUP says.
+            with contextlib.suppress(OSError):
+                CONSOLE.print("Stopping everything …")
+            stack.stop()
     except StackError as exc:
-        CONSOLE.print(f"[bold red]Error:[/] {exc}")
+        CONSOLE.print(f"[bold red]Error:[/] {escape(str(exc))}", soft_wrap=True)
         return Exit.FAILED
-    except KeyboardInterrupt:
-        CONSOLE.print("\nInterrupted.")
-        return Exit.INTERRUPTED
-    finally:
-        # A second Ctrl-C must not leave anything running.
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
-        CONSOLE.print("Stopping everything …")
-        stack.stop()
+    except ToldToEnd as exc:
+        return exc.exit_code
+    return code
 
 
 def run(connection: Connection) -> int:
@@ -111,10 +111,6 @@ def show_addresses(connection: Connection, job: Job) -> None:
     CONSOLE.print(f"  Job     {job.url}", soft_wrap=True)
     flower = f"  Flower  {connection.flower_url}/task/{job.id}"
     CONSOLE.print(f"{flower}  (user {connection.flower_user}, password {connection.flower_password})", soft_wrap=True)
-
-
-def _end(_number: int, _frame: FrameType | None) -> None:
-    raise KeyboardInterrupt
 
 
 if __name__ == "__main__":

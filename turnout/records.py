@@ -157,5 +157,6 @@ class WorkerRecord:
     name: str
     queue: str
     slots: int
+    pid: int
     started_at: datetime
     last_seen_at: datetime

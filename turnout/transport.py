@@ -1,5 +1,6 @@
 """Requests to the server: with the key, with errors translated, and sent again only where that is safe."""
 
+import ipaddress
 import random
 import time
 from collections.abc import Iterator, Mapping
@@ -15,7 +16,6 @@ _CONNECT_SECONDS = 5.0
 _ANSWER_SECONDS = 60.0
 _FIRST_PAUSE_SECONDS = 0.1
 _LONGEST_PAUSE_SECONDS = 2.0
-_THIS_MACHINE = {"127.0.0.1", "localhost", "::1"}
 _PASSING = {502, 503, 504}
 # How long a request is tried again; whoever follows a job outlasts a restart of the server.
 PATIENCE_SECONDS = 2.0
@@ -31,11 +31,11 @@ class Transport:
         headers = {"Authorization": f"Bearer {connection.api_key}"} if connection.api_key else {}
         timeout = httpx.Timeout(_ANSWER_SECONDS, connect=_CONNECT_SECONDS)
         # Reading the certificates takes longer than most commands, and a plain address has no use for them.
-        verify = not connection.url.startswith("http://")
+        verify = False if connection.url.startswith("http://") else httpx.create_ssl_context()
         # A proxy that the environment names is no way to this machine itself.
-        environment = httpx.URL(connection.url).host not in _THIS_MACHINE
+        proxies = not _is_this_machine(httpx.URL(connection.url).host)
         self._http = httpx.Client(
-            base_url=connection.url, headers=headers, timeout=timeout, trust_env=environment, verify=verify
+            base_url=connection.url, headers=headers, timeout=timeout, trust_env=proxies, verify=verify
         )
 
     def close(self) -> None:
@@ -135,3 +135,10 @@ class Transport:
             f"The server at {self.url} can't be reached ({type(exc).__name__}); "
             "start it with `turnout up`, or set TURNOUT_URL to where it runs."
         )
+
+
+def _is_this_machine(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost" or host.endswith(".localhost")

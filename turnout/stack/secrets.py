@@ -6,6 +6,8 @@ import secrets
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from turnout.stack.errors import StackError
+
 
 @dataclass(frozen=True)
 class StackSecrets:
@@ -16,12 +18,15 @@ class StackSecrets:
 
 
 def load_secrets(home: Path) -> StackSecrets:
-    """The stack's secrets; made at its first start."""
+    """The stack's secrets; made at its first start. Raises ``StackError`` if their file is damaged."""
     path = home / "secrets.json"
     if not path.exists():
         made = StackSecrets(secrets.token_urlsafe(24), secrets.token_urlsafe(12))
         write_private(path, json.dumps(asdict(made)))
-    return StackSecrets(**json.loads(path.read_text()))
+    try:
+        return StackSecrets(**json.loads(path.read_text()))
+    except (ValueError, TypeError):
+        raise StackError(f"{path} can't be understood; remove it, and new passwords are made.") from None
 
 
 def write_private(path: Path, text: str) -> None:
@@ -29,6 +34,6 @@ def write_private(path: Path, text: str) -> None:
     part = path.with_name(path.name + ".part")
     part.unlink(missing_ok=True)
     descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "w") as file:
+    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
         file.write(text)
     part.rename(path)

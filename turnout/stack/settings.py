@@ -4,24 +4,52 @@ import os
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from turnout.stack.durations import seconds_of
+from turnout.stack.errors import StackError
 
-def _port(variable: str, default: int) -> int:
-    return int(os.environ.get(variable, default))
+_HIGHEST_PORT = 65535
+
+
+def _number(variable: str, default: int) -> int:
+    text = os.environ.get(variable) or str(default)
+    try:
+        return int(text)
+    except ValueError:
+        raise StackError(
+            f"{variable} is {text!r}, which is no whole number; set it to one such as {default}."
+        ) from None
+
+
+def _grace_seconds() -> float:
+    try:
+        return seconds_of(os.environ.get("TURNOUT_GRACE") or "5")
+    except ValueError as exc:
+        raise StackError(f"TURNOUT_GRACE: {exc}.") from None
 
 
 @dataclass(frozen=True)
 class StackSettings:
-    """Read from ``TURNOUT_…`` variables, each of which an argument overrides. A server whose URL is given
-    (broker, H2O) is not started here."""
+    """Read from ``TURNOUT_…`` variables, each of which an argument overrides; an empty one counts as not set. A server
+    whose URL is given (broker, H2O) is not started here. Raises ``StackError`` for what can't be meant."""
 
-    home: Path = field(default_factory=lambda: Path(os.environ.get("TURNOUT_HOME", ".turnout")))
-    api_port: int = field(default_factory=lambda: _port("TURNOUT_API_PORT", 8400))
-    redis_port: int = field(default_factory=lambda: _port("TURNOUT_REDIS_PORT", 8401))
-    h2o_port: int = field(default_factory=lambda: _port("TURNOUT_H2O_PORT", 8402))
-    flower_port: int = field(default_factory=lambda: _port("TURNOUT_FLOWER_PORT", 5555))
-    h2o_slots: int = field(default_factory=lambda: int(os.environ.get("TURNOUT_H2O_SLOTS", 1)))
-    broker_url: str | None = field(default_factory=lambda: os.environ.get("TURNOUT_BROKER_URL"))
-    h2o_url: str | None = field(default_factory=lambda: os.environ.get("TURNOUT_H2O_URL"))
+    home: Path = field(default_factory=lambda: Path(os.environ.get("TURNOUT_HOME") or ".turnout"))
+    api_port: int = field(default_factory=lambda: _number("TURNOUT_API_PORT", 8400))
+    redis_port: int = field(default_factory=lambda: _number("TURNOUT_REDIS_PORT", 8401))
+    h2o_port: int = field(default_factory=lambda: _number("TURNOUT_H2O_PORT", 8402))
+    flower_port: int = field(default_factory=lambda: _number("TURNOUT_FLOWER_PORT", 5555))
+    h2o_slots: int = field(default_factory=lambda: _number("TURNOUT_H2O_SLOTS", 1))
+    broker_url: str | None = field(default_factory=lambda: os.environ.get("TURNOUT_BROKER_URL") or None)
+    h2o_url: str | None = field(default_factory=lambda: os.environ.get("TURNOUT_H2O_URL") or None)
+    grace_seconds: float = field(default_factory=_grace_seconds)
+
+    def __post_init__(self) -> None:
+        for part, (how, port) in self.ports().items():
+            if not 1 <= port <= _HIGHEST_PORT:
+                raise StackError(f"{port} is no port for {part}: choose one from 1 to {_HIGHEST_PORT} with {how}.")
+        if self.h2o_slots < 1:
+            raise StackError(
+                f"{self.h2o_slots} H2O slots can run nothing: give --h2o-slots or TURNOUT_H2O_SLOTS 1 or more."
+            )
 
     def ports(self) -> dict[str, tuple[str, int]]:
         """The ports that this stack listens on: what for → (how to change it, number)."""
