@@ -68,7 +68,7 @@ $(VENV)/bin/python:
 $(VENV)/.demo: $(VENV)/bin/python requirements/demo.lock
 	@echo "Installing the pinned dependencies (about 500 MB, mostly H2O) …"
 	@$(INSTALL) --require-hashes --requirement requirements/demo.lock
-	@$(INSTALL) --no-deps --no-build-isolation --editable . 2>/dev/null
+	@PYTHONWARNINGS="ignore:Editable installation" $(INSTALL) --no-deps --no-build-isolation --editable .
 	@touch $@
 
 $(VENV)/.dev: $(VENV)/.demo requirements/dev.lock
