@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import httpx
@@ -22,11 +23,12 @@ class Program:
     def __init__(self, directory: Path, **settings: str) -> None:
         self.home = directory / "home"
         self.api_port = free_port()
+        self.flower_port = free_port()
         ports = {
             "TURNOUT_API_PORT": self.api_port,
             "TURNOUT_REDIS_PORT": free_port(),
             "TURNOUT_H2O_PORT": free_port_pair(),
-            "TURNOUT_FLOWER_PORT": free_port(),
+            "TURNOUT_FLOWER_PORT": self.flower_port,
         }
         kept = {name: value for name, value in os.environ.items() if not name.startswith("TURNOUT_")}
         self.environment = {
@@ -50,18 +52,42 @@ class Program:
         assert self._process is not None
         return psutil.Process(self._process.pid)
 
+    @property
+    def output(self) -> str:
+        return self._log.read_text()
+
     def start(self) -> Client:
-        self._process = subprocess.Popen(
-            [TURNOUT, "up"], env=self.environment, stdin=subprocess.DEVNULL, stdout=self._output, stderr=self._output
-        )
-        until(self._is_up, 90, what=f"`turnout up`\n{self._log.read_text()}")
+        self.launch(TURNOUT, "up")
+        until(self._is_up, 90, what=f"`turnout up`\n{self.output}")
         return Client(self.url, (self.home / "api-key").read_text().strip())
 
-    def end(self) -> int:
-        """Ctrl-C, and wait for the end."""
+    def launch(self, *command: str | Path) -> None:
+        """Start a command with this program's home and ports, and wait for nothing."""
+        self._process = subprocess.Popen(
+            command, env=self.environment, stdin=subprocess.DEVNULL, stdout=self._output, stderr=self._output
+        )
+
+    def wait_for_line(self, text: str) -> None:
+        def is_there() -> bool:
+            assert self._process is not None
+            assert self._process.poll() is None or text in self.output, self.output
+            return text in self.output
+
+        until(is_there, 90, what=f"{text!r}\n{self.output}")
+
+    def end(self, *signals: signal.Signals) -> int:
+        """Send the signals, Ctrl-C if none is given, and wait for the end."""
         assert self._process is not None
-        self._process.send_signal(signal.SIGINT)
-        return self._process.wait(60)
+        for number in signals or (signal.SIGINT,):
+            self._process.send_signal(number)
+            # Two that wait at once may arrive in any order.
+            time.sleep(0.05)
+        return self.wait(60)
+
+    def wait(self, seconds: float) -> int:
+        """The exit code."""
+        assert self._process is not None
+        return self._process.wait(seconds)
 
     def kill(self) -> None:
         assert self._process is not None
@@ -84,12 +110,12 @@ class Program:
 
     def _is_up(self) -> bool:
         assert self._process is not None
-        assert self._process.poll() is None, self._log.read_text()
-        return "Ctrl-C ends everything" in self._log.read_text() and self.answers()
+        assert self._process.poll() is None, self.output
+        return "Ctrl-C ends everything" in self.output and self.answers()
 
     def answers(self) -> bool:
         try:
-            return httpx.get(self.url + "/readyz").is_success
+            return httpx.get(self.url + "/readyz", trust_env=False).is_success
         except httpx.TransportError:
             return False
 
