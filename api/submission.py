@@ -33,6 +33,17 @@ def accept_many(
     services: Services, holder: KeyHolder, bodies: Sequence[SubmissionBody], key: str | None
 ) -> Sequence[Accepted]:
     """All of them in one transaction, or none. With a key, each item has the key and its index as its own."""
+    try:
+        return _accept_many(services, holder, bodies, key)
+    except IntegrityError:
+        if key is None:
+            raise
+        return _accept_many(services, holder, bodies, key)
+
+
+def _accept_many(
+    services: Services, holder: KeyHolder, bodies: Sequence[SubmissionBody], key: str | None
+) -> Sequence[Accepted]:
     news = [_new_job(services, holder, body) for body in bodies]
     keys = [] if key is None else [BulkKey(f"{key}#{i}", _sha256(body)) for i, body in enumerate(bodies)]
     try:

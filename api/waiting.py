@@ -19,7 +19,7 @@ class Waits:
 
     def __init__(self, session: Session) -> None:
         self._session = session
-        self._live_queues: set[str] | None = None
+        self._taken_kinds: dict[str, set[str]] | None = None
 
     def in_words(self, job: JobRow) -> str | None:
         """None for a job that waits for nothing."""
@@ -46,15 +46,21 @@ class Waits:
 
     def _queued(self, job: JobRow) -> str:
         reasons = []
-        if job.queue not in self._queues_with_workers():
+        kinds = self._kinds_taken().get(job.queue)
+        if kinds is None:
             reasons.append(f"no live worker for queue `{job.queue}`")
+        elif job.kind not in kinds:
+            reasons.append(f"no live worker for queue `{job.queue}` takes kind `{job.kind}`")
         ahead = jobs_ahead(self._session, job, _COUNT_UP_TO)
         if ahead:
             number = f"{ahead} or more" if ahead == _COUNT_UP_TO else str(ahead)
             reasons.append(f"{number} {'job' if ahead == 1 else 'jobs'} ahead")
         return "; ".join(reasons) or f"next in queue `{job.queue}`"
 
-    def _queues_with_workers(self) -> set[str]:
-        if self._live_queues is None:
-            self._live_queues = {worker.queue for worker in live_workers(self._session)}
-        return self._live_queues
+    def _kinds_taken(self) -> dict[str, set[str]]:
+        """For each queue with live workers, the kinds that they can run."""
+        if self._taken_kinds is None:
+            self._taken_kinds = {}
+            for worker in live_workers(self._session):
+                self._taken_kinds.setdefault(worker.queue, set()).update(worker.kinds)
+        return self._taken_kinds

@@ -10,11 +10,12 @@ from typing import Any
 from sqlalchemy import insert, select
 from sqlalchemy.orm import Session
 
-from db.clock import db_now
+from db.clock import read_now
+from db.fairness import reserve_tags
 from db.ids import new_id
 from db.rows import DependencyRow, EventRow, FileRow, IdempotencyRow, JobFileRow, JobRow, Row
 from db.states import EventType, State
-from db.submit import IdempotencyConflict, NewJob, UnknownReference, reserve_fair_tags
+from db.submit import IdempotencyConflict, NewJob, UnknownReference
 
 # Well below what any database takes as the number of values in one statement.
 _AT_ONCE = 500
@@ -94,15 +95,20 @@ def _check_owned(
 def _write(
     session: Session, owner_id: str, fresh: Sequence[tuple[int, NewJob]], states: Mapping[str, str | None]
 ) -> dict[int, Accepted]:
-    now = session.scalars(select(db_now())).one()
-    counts = Counter(new.queue for _index, new in fresh)
-    tags = {queue: iter(reserve_fair_tags(session, owner_id, queue, counts[queue])) for queue in sorted(counts)}
+    now = read_now(session)
+    waiting = {
+        index
+        for index, new in fresh
+        if new.run_at is not None or any(states[after] != State.SUCCEEDED for after in new.after)
+    }
+    counts = Counter((new.queue, 9 - new.priority) for index, new in fresh if index not in waiting)
+    tags = {line: iter(reserve_tags(session, owner_id, *line, counts[line])) for line in sorted(counts)}
     accepted: dict[int, Accepted] = {}
     jobs: list[dict[str, Any]] = []
     for index, new in fresh:
-        waits = new.run_at is not None or any(states[after] != State.SUCCEEDED for after in new.after)
-        job = accepted[index] = Accepted(new_id(), new.queue, State.WAITING if waits else State.QUEUED)
-        jobs.append(_job_values(job, new, next(tags[new.queue]), now))
+        job = accepted[index] = Accepted(new_id(), new.queue, State.WAITING if index in waiting else State.QUEUED)
+        turn = 0 if index in waiting else next(tags[new.queue, 9 - new.priority])
+        jobs.append(_job_values(job, new, turn, now))
     _insert(session, JobRow, jobs)
     made = [(accepted[index].job_id, new) for index, new in fresh]
     _insert(session, DependencyRow, [{"job_id": job_id, "after_id": a} for job_id, new in made for a in set(new.after)])

@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 
 from db.clock import db_now
 from db.events import append_state
+from db.fairness import pass_time
 from db.rows import AttemptRow, JobRow
 from db.states import Outcome, State
 
@@ -36,7 +37,10 @@ class Claimant:
 
 
 def claim(session: Session, job_ids: Sequence[str], claimant: Claimant) -> Sequence[JobRow]:
-    """Start an attempt of each job that is still queued; the others are left out. Leases run for ``LEASE``."""
+    """Start an attempt of each job that is still queued; the others are left out. Leases run for ``LEASE``.
+
+    A job whose last attempt was lost after somebody asked it to stop is claimed with its ``stop_request``.
+    """
     # On PostgreSQL two claims of overlapping sets would deadlock without a common order of locking.
     free = select(JobRow.id).where(JobRow.id.in_(job_ids), JobRow.state == State.QUEUED).order_by(JobRow.id)
     ids = session.scalars(free.with_for_update(skip_locked=True)).all()
@@ -69,4 +73,5 @@ def claim(session: Session, job_ids: Sequence[str], claimant: Claimant) -> Seque
             )
         )
         append_state(session, job.id, attempt=job.attempt, state=State.RUNNING)
+    pass_time(session, jobs)
     return jobs

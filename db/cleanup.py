@@ -12,7 +12,8 @@ from db.rows import JobRow
 from db.states import FINAL_STATES
 
 _EXCLUSIVE_FOR = timedelta(minutes=2)
-_AGAIN_AFTER = timedelta(seconds=5)
+_FIRST_PAUSE = timedelta(seconds=5)
+_LONGEST_PAUSE = timedelta(minutes=10)
 
 
 @dataclass(frozen=True)
@@ -45,9 +46,15 @@ def take_cleanup(session: Session, queue: str) -> Cleanup | None:
 
 
 def cleanup_failed(session: Session, job_id: str) -> None:
-    """Let it be tried again soon."""
-    session.execute(update(JobRow).where(JobRow.id == job_id).values(cleanup_after=db_now(_AGAIN_AFTER)))
+    """Let it be tried again after a pause, which doubles with each failure."""
+    job = session.get_one(JobRow, job_id, with_for_update=True, populate_existing=True)
+    # The exponent is bounded, since a cluster may be away for years.
+    pause = min(_FIRST_PAUSE * 2 ** min(job.cleanup_failures, 10), _LONGEST_PAUSE)
+    job.cleanup_failures += 1
+    job.cleanup_after = db_now(pause)
+    session.flush()
 
 
 def cleanup_done(session: Session, job_id: str) -> None:
-    session.execute(update(JobRow).where(JobRow.id == job_id).values(cleanup_needed=False, cleanup_after=None))
+    done = {"cleanup_needed": False, "cleanup_after": None, "cleanup_failures": 0}
+    session.execute(update(JobRow).where(JobRow.id == job_id).values(**done))

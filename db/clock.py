@@ -7,8 +7,9 @@ UTC with milliseconds, which compare correctly as strings.
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import DateTime, Dialect, Float, String, bindparam
+from sqlalchemy import DateTime, Dialect, Float, String, bindparam, select
 from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.orm import Session
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.expression import FunctionElement
 from sqlalchemy.types import TypeDecorator, TypeEngine
@@ -55,6 +56,11 @@ class _Now(FunctionElement[datetime]):
 def db_now(shift: timedelta = timedelta(0)) -> FunctionElement[datetime]:
     """An SQL expression for the database's present moment plus ``shift``."""
     return _Now(bindparam(None, shift.total_seconds(), type_=Float, unique=True))
+
+
+def read_now(session: Session) -> datetime:
+    """The database's present moment; compared with a clock of one's own it shows when the database's was set."""
+    return session.scalars(select(db_now())).one()
 
 
 @compiles(_Now, "sqlite")

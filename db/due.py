@@ -1,12 +1,14 @@
 """Waiting jobs: released when their time has come and the jobs they wait for have succeeded."""
 
 from collections.abc import Sequence
+from itertools import groupby
 
 from sqlalchemy import exists, select, update
 from sqlalchemy.orm import Session, aliased
 
 from db.clock import db_now
 from db.events import append_state
+from db.fairness import reserve_tags
 from db.finish import end_open_job
 from db.rows import DependencyRow, JobRow
 from db.states import Reason, State
@@ -34,16 +36,32 @@ def _release_due(session: Session) -> set[str]:
     ids = session.scalars(due).all()
     if not ids:
         return set()
-    released = session.execute(
+    released = session.scalars(
         update(JobRow)
         .where(JobRow.id.in_(ids), JobRow.state == State.WAITING)
         .values(state=State.QUEUED, queued_at=db_now(), hinted_at=None)
-        .returning(JobRow.id, JobRow.attempt, JobRow.queue)
-        .execution_options(synchronize_session=False)
+        .returning(JobRow)
+        .execution_options(synchronize_session=False, populate_existing=True)
     ).all()
-    for job_id, attempt, _queue in released:
-        append_state(session, job_id, attempt=attempt, state=State.QUEUED)
-    return {queue for _id, _attempt, queue in released}
+    _give_turns(session, [job for job in released if job.attempt == 0])
+    for job in released:
+        append_state(session, job.id, attempt=job.attempt, state=State.QUEUED)
+    return {job.queue for job in released}
+
+
+def _give_turns(session: Session, jobs: Sequence[JobRow]) -> None:
+    """Tags for jobs that are queued for the first time; had they one from their submission, a long wait would have
+    saved up turns."""
+
+    def line(job: JobRow) -> tuple[str, str, int]:
+        return job.owner_id, job.queue, job.precedence
+
+    for owner_line, members in groupby(sorted(jobs, key=lambda job: (line(job), job.id)), key=line):
+        together = list(members)
+        tags = reserve_tags(session, *owner_line, len(together))
+        for job, tag in zip(together, tags, strict=True):
+            job.fair_tag = tag
+    session.flush()
 
 
 def _fail_hopeless(session: Session) -> None:

@@ -15,6 +15,9 @@ from db.rows import AttemptRow, JobRow
 from db.states import Outcome, Reason, State, StopRequest
 
 MAX_LOSSES = 5
+# Who asked for one of these has no use for what the attempt may have found. A stop keeps the best so far, so an attempt
+# that ended without it is followed by another, which is claimed with the request.
+_DISCARDING = (StopRequest.CANCEL, StopRequest.DEADLINE)
 _FIRST_BACKOFF = timedelta(seconds=2)
 _LONGEST_BACKOFF = timedelta(minutes=5)
 
@@ -30,7 +33,7 @@ def lock_running(session: Session, token: Token) -> JobRow:
 def succeed(session: Session, token: Token, result: Mapping[str, Any], metrics: Mapping[str, Any]) -> State:
     """Commit the result, unless a cancel came first: then the result is discarded. Returns the job's new state."""
     job = lock_running(session, token)
-    if job.stop_request in (StopRequest.CANCEL, StopRequest.DEADLINE):
+    if job.stop_request in _DISCARDING:
         return _end_as_requested(session, job, metrics)
     reason = Reason.STOPPED_BY_USER if job.stop_request == StopRequest.STOP else Reason.COMPLETED
     job.result = dict(result)
@@ -51,7 +54,7 @@ def fail(
 ) -> State:
     """End the attempt by the job's own failure: another attempt after a pause if that may help, else the end."""
     job = lock_running(session, token)
-    if job.stop_request is not None:
+    if job.stop_request in _DISCARDING:
         return _end_as_requested(session, job, metrics)
     _close_attempt(session, job, Outcome.FAILED, reason, message, metrics)
     job.failures += 1
@@ -76,7 +79,7 @@ def end_cancelled(session: Session, token: Token, metrics: Mapping[str, Any]) ->
 def lose(session: Session, token: Token, *, cause: str) -> State:
     """End the attempt because its worker or runner died. Counts towards ``MAX_LOSSES``, not as the job's failure."""
     job = lock_running(session, token)
-    if job.stop_request is not None:
+    if job.stop_request in _DISCARDING:
         return _end_as_requested(session, job, {})
     _close_attempt(session, job, Outcome.LOST, Reason.WORKER_LOST, cause, {})
     job.losses += 1
@@ -89,7 +92,7 @@ def lose(session: Session, token: Token, *, cause: str) -> State:
 def hand_back(session: Session, token: Token) -> State:
     """End the attempt because its worker shuts down; counts as nothing."""
     job = lock_running(session, token)
-    if job.stop_request is not None:
+    if job.stop_request in _DISCARDING:
         return _end_as_requested(session, job, {})
     _close_attempt(session, job, Outcome.HANDED_BACK, None, "The worker was shut down.", {})
     return _requeue(session, job, None)

@@ -8,10 +8,10 @@ from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
 from db.clock import db_now
-from db.rows import JobRow, WorkerRow
+from db.rows import JobRow
 from db.states import State
+from db.workers import live_workers
 
-_LIVE_WITHIN = timedelta(seconds=15)
 _WINDOW_WITHOUT_WORKERS = 4
 
 
@@ -27,17 +27,20 @@ def next_hints(session: Session, queue: str) -> Sequence[Hint]:
     """Mark the best queued jobs as hinted until the queue's window is full; the caller commits, then sends them.
 
     Order: priority, then the owner's fair tag, then age. The window is twice the slots of the queue's live workers, so
-    that a worker that ends a job finds the next hint waiting.
+    that a worker that ends a job finds the next hint waiting. A job of a kind that none of them can run is passed over:
+    they would drop its hint, and it would keep the others out of the window for ever.
     """
-    hinted = session.scalar(
-        select(func.count()).where(JobRow.queue == queue, JobRow.state == State.QUEUED, JobRow.hinted_at.is_not(None))
-    )
-    room = _window(session, queue) - (hinted or 0)
+    slots, kinds = _live_workers(session, queue)
+    hintable = [JobRow.queue == queue, JobRow.state == State.QUEUED]
+    if slots:
+        hintable.append(JobRow.kind.in_(kinds))
+    hinted = session.scalar(select(func.count()).where(*hintable, JobRow.hinted_at.is_not(None)))
+    room = (2 * slots or _WINDOW_WITHOUT_WORKERS) - (hinted or 0)
     if room <= 0:
         return ()
     best = (
         select(JobRow.id)
-        .where(JobRow.queue == queue, JobRow.state == State.QUEUED, JobRow.hinted_at.is_(None))
+        .where(*hintable, JobRow.hinted_at.is_(None))
         .order_by(JobRow.precedence, JobRow.fair_tag, JobRow.id)
         .limit(room)
         .with_for_update(skip_locked=True)
@@ -52,8 +55,8 @@ def next_hints(session: Session, queue: str) -> Sequence[Hint]:
         .returning(JobRow.id, JobRow.kind)
         .execution_options(synchronize_session=False)
     )
-    kinds = dict(marked.all())
-    return [Hint(job_id, kinds[job_id]) for job_id in ids if job_id in kinds]
+    kind_of = dict(marked.all())
+    return [Hint(job_id, kind_of[job_id]) for job_id in ids if job_id in kind_of]
 
 
 def unmark(session: Session, job_ids: Sequence[str]) -> None:
@@ -61,8 +64,16 @@ def unmark(session: Session, job_ids: Sequence[str]) -> None:
     _clear(session, JobRow.id.in_(job_ids))
 
 
+def count_marks(session: Session, queue: str, *, older_than: timedelta) -> int:
+    """How many hints of the queue were marked longer ago than that and have claimed nothing yet."""
+    marked = select(func.count()).where(
+        JobRow.queue == queue, JobRow.state == State.QUEUED, JobRow.hinted_at < db_now(-older_than)
+    )
+    return session.scalar(marked) or 0
+
+
 def clear_stale_marks(session: Session, queue: str, *, older_than: timedelta) -> int:
-    """Forget the marks of a queue whose broker list is empty while a slot is idle: those hints were lost.
+    """Forget the marks of hints that were lost; returns of how many.
 
     A mark younger than ``older_than`` may belong to a hint that is just being sent or claimed.
     """
@@ -80,10 +91,7 @@ def _clear(session: Session, *which: object) -> int:
     return len(cleared.all())
 
 
-def _window(session: Session, queue: str) -> int:
-    slots = session.scalar(
-        select(func.sum(WorkerRow.slots)).where(
-            WorkerRow.queue == queue, WorkerRow.stopped_at.is_(None), WorkerRow.last_seen_at > db_now(-_LIVE_WITHIN)
-        )
-    )
-    return 2 * slots if slots else _WINDOW_WITHOUT_WORKERS
+def _live_workers(session: Session, queue: str) -> tuple[int, set[str]]:
+    """The slots of the queue's live workers, and the kinds that they can run."""
+    workers = [worker for worker in live_workers(session) if worker.queue == queue]
+    return sum(worker.slots for worker in workers), {kind for worker in workers for kind in worker.kinds}

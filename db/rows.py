@@ -102,6 +102,7 @@ class JobRow(Row):
 
     cleanup_needed: Mapped[bool] = mapped_column(Boolean, default=False)
     cleanup_after: Mapped[datetime | None] = mapped_column(UtcTime)
+    cleanup_failures: Mapped[int] = mapped_column(Integer, default=0)
 
     created_at: Mapped[datetime] = mapped_column(UtcTime, default=db_now())
     queued_at: Mapped[datetime | None] = mapped_column(UtcTime)
@@ -156,13 +157,24 @@ class IdempotencyRow(Row):
     created_at: Mapped[datetime] = mapped_column(UtcTime, default=db_now(), index=True)
 
 
+class QueueClockRow(Row):
+    """The virtual time of a queue's jobs of one precedence: the highest tag that was claimed."""
+
+    __tablename__ = "queue_clocks"
+
+    queue: Mapped[str] = mapped_column(String(50), primary_key=True)
+    precedence: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=False)
+    virtual_time: Mapped[int] = mapped_column(BigInteger)
+
+
 class FairClockRow(Row):
-    """The virtual time up to which an owner has submitted to a queue (start-time fair queueing)."""
+    """The last tag that an owner's jobs of one queue and precedence were given."""
 
     __tablename__ = "fair_clocks"
 
     owner_id: Mapped[str] = mapped_column(ForeignKey("owners.id"), primary_key=True)
     queue: Mapped[str] = mapped_column(String(50), primary_key=True)
+    precedence: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=False)
     last_tag: Mapped[int] = mapped_column(BigInteger)
 
 
@@ -265,7 +277,8 @@ class JobFileRow(Row):
 
 
 class WorkerRow(Row):
-    """A worker process; a fresh row at each start. It counts as live while ``last_seen_at`` is fresh."""
+    """A worker process; a fresh row at each start. It counts as live while ``last_seen_at`` is fresh. ``kinds`` are the
+    names of the kinds that it can run."""
 
     __tablename__ = "workers"
 
@@ -275,6 +288,7 @@ class WorkerRow(Row):
     pid: Mapped[int] = mapped_column(Integer)
     queue: Mapped[str] = mapped_column(String(50), index=True)
     slots: Mapped[int] = mapped_column(Integer)
+    kinds: Mapped[list[str]] = mapped_column(Json)
     started_at: Mapped[datetime] = mapped_column(UtcTime, default=db_now())
     last_seen_at: Mapped[datetime] = mapped_column(UtcTime, default=db_now())
     stopped_at: Mapped[datetime | None] = mapped_column(UtcTime)

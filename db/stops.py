@@ -16,7 +16,8 @@ class AlreadyFinal(Exception):
 def request_stop(session: Session, job: JobRow, request: StopRequest) -> State:
     """End a job that is not running at once; ask a running one to end. Returns the state after it.
 
-    The first request wins, except that a cancel overrides a stop: who discards has no use for a best-so-far. Raises
+    The first request wins, except that a cancel overrides a stop: who discards has no use for a best-so-far. A job
+    between two attempts that has a checkpoint may have something to keep, so a stop is left to its next attempt. Raises
     ``AlreadyFinal``. The caller passes a row that it may change; it is locked here.
     """
     session.refresh(job, with_for_update=True)
@@ -26,6 +27,10 @@ def request_stop(session: Session, job: JobRow, request: StopRequest) -> State:
     if state is State.RUNNING:
         if job.stop_request is None or request is StopRequest.CANCEL:
             job.stop_request = request
+        session.flush()
+        return state
+    if request is StopRequest.STOP and (job.checkpoint is not None or job.stop_request == StopRequest.STOP):
+        job.stop_request = request
         session.flush()
         return state
     if request is StopRequest.DEADLINE:
@@ -42,7 +47,7 @@ def enforce_deadlines(session: Session, limit: int = 100) -> int:
         .where(
             JobRow.state.in_((State.WAITING, State.QUEUED, State.RUNNING)),
             JobRow.deadline_at < db_now(),
-            JobRow.stop_request.is_(None),
+            (JobRow.stop_request.is_(None)) | (JobRow.state != State.RUNNING),
         )
         .limit(limit)
         .with_for_update(skip_locked=True)

@@ -5,13 +5,14 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import func, select
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from db.clock import db_now
 from db.events import append_state
+from db.fairness import reserve_tags
 from db.ids import new_id
-from db.rows import DependencyRow, FairClockRow, FileRow, IdempotencyRow, JobFileRow, JobRow
+from db.rows import DependencyRow, FileRow, IdempotencyRow, JobFileRow, JobRow
 from db.states import FINAL_STATES, State
 
 
@@ -47,6 +48,7 @@ def submit(session: Session, new: NewJob) -> JobRow:
     _check_owned(session, JobRow, new.after, new.owner_id)
     # Whoever names a file takes a lock on its row first, as its deletion does: one of the two sees the other.
     waits = new.run_at is not None or _any_unsettled(session, new.after)
+    turn = 0 if waits else reserve_tags(session, new.owner_id, new.queue, 9 - new.priority, 1)[0]
     job = JobRow(
         id=new_id(),
         owner_id=new.owner_id,
@@ -54,7 +56,7 @@ def submit(session: Session, new: NewJob) -> JobRow:
         queue=new.queue,
         state=State.WAITING if waits else State.QUEUED,
         precedence=9 - new.priority,
-        fair_tag=reserve_fair_tags(session, new.owner_id, new.queue, 1)[0],
+        fair_tag=turn,
         spec=dict(new.spec),
         tags=dict(new.tags),
         max_attempts=new.max_attempts,
@@ -113,21 +115,3 @@ def _any_unsettled(session: Session, after: Sequence[str]) -> bool:
         return False
     states = session.scalars(select(JobRow.state).where(JobRow.id.in_(after)))
     return any(state not in FINAL_STATES or state != State.SUCCEEDED for state in states)
-
-
-def reserve_fair_tags(session: Session, owner_id: str, queue: str, count: int) -> range:
-    """The owner's next ``count`` tags. Start-time fair queueing (Goyal et al., 1996): they follow its last one, but
-    never lie behind the queue's virtual time, so that neither an idle owner saves up turns nor a busy one crowds the
-    others out."""
-    oldest_queued = select(func.min(JobRow.fair_tag)).where(JobRow.queue == queue, JobRow.state == State.QUEUED)
-    virtual_time = session.scalar(oldest_queued)
-    if virtual_time is None:
-        virtual_time = session.scalar(select(func.max(FairClockRow.last_tag)).where(FairClockRow.queue == queue)) or 0
-    clock = session.get(FairClockRow, (owner_id, queue), with_for_update=True)
-    if clock is None:
-        clock = FairClockRow(owner_id=owner_id, queue=queue, last_tag=virtual_time - 1)
-        session.add(clock)
-    first = max(clock.last_tag + 1, virtual_time)
-    clock.last_tag = first + count - 1
-    session.flush()
-    return range(first, first + count)

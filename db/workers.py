@@ -28,9 +28,11 @@ class QueueDepth:
     slots: int
 
 
-def register(session: Session, *, name: str, hostname: str, pid: int, queue: str, slots: int) -> str:
-    """A fresh id for a worker process that starts."""
-    row = WorkerRow(id=new_id(), name=name, hostname=hostname, pid=pid, queue=queue, slots=slots)
+def register(
+    session: Session, *, name: str, hostname: str, pid: int, queue: str, slots: int, kinds: Sequence[str]
+) -> str:
+    """A fresh id for a worker process that starts; it gets hints only for jobs of ``kinds``."""
+    row = WorkerRow(id=new_id(), name=name, hostname=hostname, pid=pid, queue=queue, slots=slots, kinds=sorted(kinds))
     session.add(row)
     session.flush()
     return row.id

@@ -90,7 +90,13 @@ def _assemble(
     kinds = load_kinds(broker.kinds)
     with database.write() as session:
         worker_id = worker_rows.register(
-            session, name=name, hostname=socket.gethostname(), pid=os.getpid(), queue=queue, slots=slots
+            session,
+            name=name,
+            hostname=socket.gethostname(),
+            pid=os.getpid(),
+            queue=queue,
+            slots=slots,
+            kinds=sorted(kinds),
         )
     supervisor = Supervisor(
         settings=settings,

@@ -1,20 +1,76 @@
 """A migrated database of each test's own, and real servers."""
 
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from sqlalchemy import URL, create_engine, make_url
 
 from db import owners
 from db.claims import Claimant, Token, claim
 from db.engine import Database
+from db.hints import next_hints
+from db.ids import new_id
 from db.schema import upgrade
 from db.submit import NewJob, submit
 from db.workers import register
+from tasks.hints import HintSender
+from tests.integration.worker_process import Workers
+from tests.servers import ValkeyServer
+
+Queued = Callable[..., str]
+
+# A server that the tests may make databases on, as in postgresql+psycopg://postgres@127.0.0.1:5432/postgres.
+_POSTGRES_URL = "TURNOUT_TEST_POSTGRES_URL"
+
+
+class PostgresServer:
+    """Makes databases that are migrated already; migrating one for each test would take most of the tests' time."""
+
+    def __init__(self, url: str) -> None:
+        self._url = make_url(url)
+        # AUTOCOMMIT, since databases can't be made in a transaction.
+        self._server = create_engine(self._url, isolation_level="AUTOCOMMIT")
+        self._migrated = self._name()
+        self._execute(f"CREATE DATABASE {self._migrated}")
+        database = Database(self._url.set(database=self._migrated))
+        upgrade(database)
+        database.dispose()
+
+    def make(self) -> URL:
+        name = self._name()
+        self._execute(f"CREATE DATABASE {name} TEMPLATE {self._migrated}")
+        return self._url.set(database=name)
+
+    def drop(self, url: URL) -> None:
+        self._execute(f"DROP DATABASE {url.database} WITH (FORCE)")
+
+    def close(self) -> None:
+        self.drop(self._url.set(database=self._migrated))
+        self._server.dispose()
+
+    def _name(self) -> str:
+        return f"turnout_test_{new_id().replace('-', '')}"
+
+    def _execute(self, statement: str) -> None:
+        with self._server.connect() as connection:
+            connection.exec_driver_sql(statement)
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[PostgresServer]:
+    url = os.environ.get(_POSTGRES_URL)
+    if url is None:
+        pytest.skip(f"{_POSTGRES_URL} names no server")
+    server = PostgresServer(url)
+    yield server
+    server.close()
 
 
 @pytest.fixture
-def database(tmp_path: Path) -> Iterator[Database]:
+def sqlite_database(tmp_path: Path) -> Iterator[Database]:
+    """The file that processes find in ``tmp_path`` as their home."""
     database = Database(f"sqlite:///{tmp_path / 'turnout.db'}", durable=True)
     upgrade(database)
     yield database
@@ -22,9 +78,31 @@ def database(tmp_path: Path) -> Iterator[Database]:
 
 
 @pytest.fixture
+def postgres_database(postgres: PostgresServer, monkeypatch: pytest.MonkeyPatch) -> Iterator[Database]:
+    url = postgres.make()
+    # For processes that a test starts.
+    monkeypatch.setenv("TURNOUT_DATABASE_URL", url.render_as_string(hide_password=False))
+    database = Database(url, durable=True)
+    yield database
+    database.dispose()
+    postgres.drop(url)
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def database(request: pytest.FixtureRequest) -> Database:
+    """Either kind of database; what holds must hold on both."""
+    made: Database = request.getfixturevalue(f"{request.param}_database")
+    return made
+
+
+@pytest.fixture
 def owner_id(database: Database) -> str:
+    return make_owner(database, "ada")
+
+
+def make_owner(database: Database, name: str) -> str:
     with database.write() as session:
-        holder = owners.holder_of(session, owners.make_key(session, owner="ada", name="first"))
+        holder = owners.holder_of(session, owners.make_key(session, owner=name, name="first"))
     assert holder is not None
     return holder.owner_id
 
@@ -32,7 +110,9 @@ def owner_id(database: Database) -> str:
 @pytest.fixture
 def claimant(database: Database) -> Claimant:
     with database.write() as session:
-        worker_id = register(session, name="cpu-0", hostname="here", pid=1, queue="cpu", slots=1)
+        worker_id = register(
+            session, name="cpu-0", hostname="here", pid=1, queue="cpu", slots=1, kinds=["check_worker"]
+        )
     return Claimant(worker_id, "cpu-0")
 
 
@@ -59,3 +139,33 @@ def started(database: Database, claimant: Claimant, submitted: Callable[..., str
         return Token(job.id, job.attempt)
 
     return start
+
+
+@pytest.fixture
+def valkey(tmp_path: Path) -> Iterator[ValkeyServer]:
+    server = ValkeyServer(tmp_path)
+    server.start()
+    yield server
+    server.kill()
+
+
+@pytest.fixture
+def workers(tmp_path: Path, valkey: ValkeyServer, database: Database) -> Iterator[Workers]:
+    workers = Workers(tmp_path, valkey.url, database.writing_engine.url.render_as_string(hide_password=False))
+    yield workers
+    workers.end()
+
+
+@pytest.fixture
+def queued(database: Database, submitted: Callable[..., str], valkey: ValkeyServer) -> Queued:
+    """Submit a check and send its hint, as the API does."""
+    sender = HintSender(valkey.url)
+
+    def queue(kind: str = "check_worker", **spec: object) -> str:
+        job_id = submitted(kind=kind, spec={"kind": kind, **spec})
+        with database.write() as session:
+            hints = next_hints(session, "cpu")
+        sender.send("cpu", [(hint.job_id, hint.kind) for hint in hints])
+        return job_id
+
+    return queue

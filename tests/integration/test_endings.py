@@ -4,7 +4,10 @@ from datetime import timedelta
 import pytest
 
 from db import finish
+from db.attempt_writes import save_checkpoint
 from db.claims import Claimant, Token, claim
+from db.cleanup import Cleanup, cleanup_done, cleanup_failed, take_cleanup
+from db.clock import read_now
 from db.due import settle_waiting
 from db.engine import Database
 from db.jobs import find
@@ -139,6 +142,99 @@ def test_a_lost_worker_s_job_is_cancelled_if_that_was_asked(database: Database, 
     with database.write() as session:
         expire_lapsed(session)
     assert job_row(database, token.job_id).state == State.CANCELLED
+
+
+def lose(database: Database, token: Token) -> None:
+    shift(database, token.job_id, lease_expires_at=-1)
+    with database.write() as session:
+        assert expire_lapsed(session) == [token]
+
+
+def hand_back(database: Database, token: Token) -> None:
+    with database.write() as session:
+        finish.hand_back(session, token)
+
+
+def fail_for_now(database: Database, token: Token) -> None:
+    fail(database, token, retryable=True)
+    shift(database, token.job_id, run_at=-1)
+    with database.write() as session:
+        settle_waiting(session)
+
+
+@pytest.mark.parametrize("end", [lose, hand_back, fail_for_now])
+def test_a_stop_outlives_an_attempt_that_could_not_keep_its_best(
+    database: Database, started: Callable[..., Token], claimant: Claimant, end: Callable[[Database, Token], None]
+) -> None:
+    token = started()
+    ask(database, token.job_id, StopRequest.STOP)
+    end(database, token)
+    with database.write() as session:
+        (job,) = claim(session, [token.job_id], claimant)
+    again = Token(job.id, job.attempt)
+    assert job.stop_request == StopRequest.STOP
+    with database.write() as session:
+        assert renew(session, claimant.worker_id, [again]) == {again: StopRequest.STOP}
+        assert finish.succeed(session, again, {"best": 1}, {}) is State.SUCCEEDED
+    assert job_row(database, token.job_id).reason == Reason.STOPPED_BY_USER
+
+
+def test_a_stopped_job_that_fails_for_good_says_why(database: Database, started: Callable[..., Token]) -> None:
+    token = started()
+    ask(database, token.job_id, StopRequest.STOP)
+    assert fail(database, token, retryable=False) is State.FAILED
+    assert job_row(database, token.job_id).reason == Reason.UPSTREAM_ERROR
+
+
+def test_a_stopped_job_without_a_worker_can_still_be_cancelled_or_too_late(
+    database: Database, started: Callable[..., Token]
+) -> None:
+    cancelled, late = started(), started(deadline=timedelta(hours=1))
+    for token in (cancelled, late):
+        ask(database, token.job_id, StopRequest.STOP)
+        hand_back(database, token)
+        assert ask(database, token.job_id, StopRequest.STOP) is State.QUEUED
+    assert ask(database, cancelled.job_id, StopRequest.CANCEL) is State.CANCELLED
+    shift(database, late.job_id, deadline_at=-1)
+    with database.write() as session:
+        assert enforce_deadlines(session) == 1
+    assert job_row(database, late.job_id).reason == Reason.DEADLINE_EXCEEDED
+
+
+def test_a_stop_between_two_attempts_leaves_it_to_the_next_to_keep_the_best(
+    database: Database, started: Callable[..., Token]
+) -> None:
+    with_best, without = started(), started()
+    with database.write() as session:
+        save_checkpoint(session, with_best, {"model": "m"}, cleanup_needed=True)
+    for token in (with_best, without):
+        lose(database, token)
+    assert ask(database, with_best.job_id, StopRequest.STOP) is State.QUEUED
+    assert job_row(database, with_best.job_id).stop_request == StopRequest.STOP
+    assert ask(database, without.job_id, StopRequest.STOP) is State.CANCELLED
+
+
+def test_a_clean_up_that_fails_is_tried_ever_more_rarely(database: Database, started: Callable[..., Token]) -> None:
+    token = started()
+    with database.write() as session:
+        save_checkpoint(session, token, {}, cleanup_needed=True)
+        finish.succeed(session, token, {}, {})
+    pauses = []
+    for _ in range(9):
+        with database.write() as session:
+            cleanup_failed(session, token.job_id)
+            now = read_now(session)
+        after = job_row(database, token.job_id).cleanup_after
+        assert after is not None
+        pauses.append(round((after - now).total_seconds()))
+    assert pauses == [5, 10, 20, 40, 80, 160, 320, 600, 600]
+    with database.write() as session:
+        assert take_cleanup(session, "cpu") is None
+    shift(database, token.job_id, cleanup_after=-1)
+    with database.write() as session:
+        assert take_cleanup(session, "cpu") == Cleanup(token.job_id, "check_worker", {})
+        cleanup_done(session, token.job_id)
+    assert job_row(database, token.job_id).cleanup_failures == 0
 
 
 def test_deadlines(database: Database, submitted: Callable[..., str], started: Callable[..., Token]) -> None:

@@ -7,7 +7,7 @@ from sqlalchemy.exc import IntegrityError
 
 from db.engine import Database
 from db.states import State
-from db.submit import IdempotencyConflict, NewJob, UnknownReference, submit_once
+from db.submit import IdempotencyConflict, NewJob, UnknownReference, submit, submit_once
 from tests.integration.rows import event_types, job_row
 
 
@@ -58,3 +58,13 @@ def test_one_key_makes_one_job_from_many_threads(database: Database, owner_id: s
 
     with ThreadPoolExecutor(8) as pool:
         assert len(set(pool.map(attempt, range(32)))) == 1
+
+
+def test_an_owner_s_first_submissions_may_come_at_once(database: Database, owner_id: str) -> None:
+    def attempt(_number: int) -> str:
+        with database.write() as session:
+            return submit(session, new_job(owner_id)).id
+
+    with ThreadPoolExecutor(8) as pool:
+        job_ids = list(pool.map(attempt, range(32)))
+    assert sorted(job_row(database, job_id).fair_tag for job_id in job_ids) == list(range(32))

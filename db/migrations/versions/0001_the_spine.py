@@ -31,6 +31,13 @@ def upgrade() -> None:
         sa.Column("pid", sa.Integer(), nullable=False),
         sa.Column("queue", sa.String(length=50), nullable=False),
         sa.Column("slots", sa.Integer(), nullable=False),
+        sa.Column(
+            "kinds",
+            sa.JSON(none_as_null=True).with_variant(
+                postgresql.JSONB(none_as_null=True, astext_type=Text()), "postgresql"
+            ),
+            nullable=False,
+        ),
         sa.Column("started_at", db.clock.UtcTime(timezone=True), nullable=False),
         sa.Column("last_seen_at", db.clock.UtcTime(timezone=True), nullable=False),
         sa.Column("stopped_at", db.clock.UtcTime(timezone=True), nullable=True),
@@ -56,9 +63,17 @@ def upgrade() -> None:
         "fair_clocks",
         sa.Column("owner_id", sa.String(length=36), nullable=False),
         sa.Column("queue", sa.String(length=50), nullable=False),
+        sa.Column("precedence", sa.Integer(), autoincrement=False, nullable=False),
         sa.Column("last_tag", sa.BigInteger(), nullable=False),
         sa.ForeignKeyConstraint(["owner_id"], ["owners.id"], name=op.f("fk_fair_clocks_owner_id")),
-        sa.PrimaryKeyConstraint("owner_id", "queue", name=op.f("pk_fair_clocks")),
+        sa.PrimaryKeyConstraint("owner_id", "queue", "precedence", name=op.f("pk_fair_clocks")),
+    )
+    op.create_table(
+        "queue_clocks",
+        sa.Column("queue", sa.String(length=50), nullable=False),
+        sa.Column("precedence", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("virtual_time", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("queue", "precedence", name=op.f("pk_queue_clocks")),
     )
     op.create_table(
         "files",
@@ -145,6 +160,7 @@ def upgrade() -> None:
         sa.Column("run_at", db.clock.UtcTime(timezone=True), nullable=True),
         sa.Column("cleanup_needed", sa.Boolean(), nullable=False),
         sa.Column("cleanup_after", db.clock.UtcTime(timezone=True), nullable=True),
+        sa.Column("cleanup_failures", sa.Integer(), nullable=False),
         sa.Column("created_at", db.clock.UtcTime(timezone=True), nullable=False),
         sa.Column("queued_at", db.clock.UtcTime(timezone=True), nullable=True),
         sa.Column("started_at", db.clock.UtcTime(timezone=True), nullable=True),
@@ -344,6 +360,7 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f("ix_files_owner_id"))
 
     op.drop_table("files")
+    op.drop_table("queue_clocks")
     op.drop_table("fair_clocks")
     op.drop_table("api_keys")
     with op.batch_alter_table("workers", schema=None) as batch_op:

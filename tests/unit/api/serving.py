@@ -27,6 +27,9 @@ from tasks.hints import BrokerUnavailable
 from tasks.registry import load_kinds
 
 
+_KINDS = ("add_numbers", "count_words")
+
+
 @dataclass
 class RecordingSender:
     """Stands for the broker: keeps what was sent, or refuses it."""
@@ -57,7 +60,9 @@ class HandWorker:
     def __init__(self, database: Database, store: Store, queue: str = "cpu") -> None:
         self._database, self._store = database, store
         with database.write() as session:
-            worker_id = register(session, name=f"{queue}@here", hostname="here", pid=1, queue=queue, slots=2)
+            worker_id = register(
+                session, name=f"{queue}@here", hostname="here", pid=1, queue=queue, slots=2, kinds=_KINDS
+            )
         self._claimant = Claimant(worker_id, f"{queue}@here")
 
     def start(self, job_id: str) -> Token:

@@ -1,0 +1,74 @@
+"""Start-time fair queueing (Goyal et al., 1996): tags that make the owners of one queue take turns.
+
+Jobs of different precedence never take turns, so each precedence of a queue has a virtual time of its own, which is
+the highest tag that was claimed. An owner's tags follow each other, but never lie behind the virtual time: an idle
+owner saves up no turns, and a busy one crowds nobody out. A job is given its tag when it is first queued; a retry keeps
+it.
+"""
+
+from collections.abc import Sequence
+
+from sqlalchemy import case, or_, select
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.orm import Session
+
+from db.rows import FairClockRow, JobRow, QueueClockRow, Row
+
+
+def reserve_tags(session: Session, owner_id: str, queue: str, precedence: int, count: int) -> range:
+    """The owner's next ``count`` tags. Locks the owner's clock; who reserves for several does so in sorted order."""
+    now = _virtual_time(session, queue, precedence)
+    following = FairClockRow.last_tag + count
+    # One statement, since an owner's first two submissions may come at once.
+    last = session.scalars(
+        _insert(session, FairClockRow)
+        .values(owner_id=owner_id, queue=queue, precedence=precedence, last_tag=now + count - 1)
+        .on_conflict_do_update(
+            index_elements=[FairClockRow.owner_id, FairClockRow.queue, FairClockRow.precedence],
+            set_={"last_tag": case((FairClockRow.last_tag < now, now + count - 1), else_=following)},
+        )
+        .returning(FairClockRow.last_tag)
+        .execution_options(synchronize_session=False)
+    ).one()
+    return range(last - count + 1, last + 1)
+
+
+def pass_time(session: Session, claimed: Sequence[JobRow]) -> None:
+    """Raise the virtual times to the tags of jobs that were just claimed; to be called last in the transaction."""
+    highest: dict[tuple[str, int], int] = {}
+    for job in claimed:
+        key = job.queue, job.precedence
+        highest[key] = max(job.fair_tag, highest.get(key, 0))
+    behind = [
+        (QueueClockRow.queue == queue)
+        & (QueueClockRow.precedence == precedence)
+        & (QueueClockRow.virtual_time < fair_tag)
+        for (queue, precedence), fair_tag in highest.items()
+    ]
+    # A clock that another claim is just raising is left to it: claims must not wait for each other, and the next one
+    # catches up on the few tags between.
+    clocks = session.scalars(
+        select(QueueClockRow)
+        .where(or_(*behind))
+        .with_for_update(skip_locked=True)
+        .execution_options(populate_existing=True)
+    )
+    for clock in clocks:
+        clock.virtual_time = highest[clock.queue, clock.precedence]
+    session.flush()
+
+
+def _virtual_time(session: Session, queue: str, precedence: int) -> int:
+    query = select(QueueClockRow.virtual_time).filter_by(queue=queue, precedence=precedence)
+    now = session.scalar(query)
+    if now is None:
+        first = _insert(session, QueueClockRow).values(queue=queue, precedence=precedence, virtual_time=0)
+        session.execute(first.on_conflict_do_nothing())
+    return now or 0
+
+
+def _insert(session: Session, row: type[Row]) -> postgresql.Insert | sqlite.Insert:
+    """An INSERT that can say what to do on a conflict; each dialect has its own."""
+    if session.get_bind().dialect.name == "sqlite":
+        return sqlite.insert(row)
+    return postgresql.insert(row)
