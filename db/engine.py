@@ -5,10 +5,26 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Engine, create_engine, event, make_url
+from sqlalchemy import URL, Engine, create_engine, event, make_url
+from sqlalchemy.engine import ExceptionContext
+from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session, sessionmaker
 
 _BUSY_TIMEOUT_MS = 30_000
+_IDLE_IN_TRANSACTION = "25P03"
+_POSTGRES_TIMEOUTS_MS = {
+    "lock_timeout": 10_000,
+    "idle_in_transaction_session_timeout": 10_000,
+    "statement_timeout": 30_000,
+}
+_POSTGRES_CONNECTION = {
+    "connect_timeout": 5,
+    "keepalives": 1,
+    "keepalives_idle": 10,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 15_000,
+}
 
 
 class Database:
@@ -18,11 +34,11 @@ class Database:
     progress does without; a power cut may take its last moments, a process's death takes nothing.
     """
 
-    def __init__(self, url: str, *, durable: bool = False) -> None:
-        parsed = make_url(url)
-        self.is_sqlite = parsed.get_backend_name() == "sqlite"
-        if self.is_sqlite and parsed.database:
-            Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
+    def __init__(self, url: str | URL, *, durable: bool = False) -> None:
+        url = make_url(url)
+        self.is_sqlite = url.get_backend_name() == "sqlite"
+        if self.is_sqlite and url.database:
+            Path(url.database).parent.mkdir(parents=True, exist_ok=True)
         self.writing_engine = self._engine(url, durable=durable, begin="BEGIN IMMEDIATE")
         self.reading_engine = self._engine(url, durable=False, begin="BEGIN") if self.is_sqlite else self.writing_engine
         self._writing = sessionmaker(self.writing_engine, expire_on_commit=False)
@@ -43,13 +59,33 @@ class Database:
         self.writing_engine.dispose()
         self.reading_engine.dispose()
 
-    def _engine(self, url: str, *, durable: bool, begin: str) -> Engine:
-        if not self.is_sqlite:
-            return create_engine(url, hide_parameters=True, pool_pre_ping=True, connect_args={"connect_timeout": 5})
+    def _engine(self, url: URL, *, durable: bool, begin: str) -> Engine:
         # Values, such as specs, have no place in an error that may be logged.
+        if not self.is_sqlite:
+            engine = create_engine(url, hide_parameters=True, pool_pre_ping=True, connect_args=_postgres_limits(url))
+            event.listen(engine, "handle_error", _a_lost_session_is_an_outage)
+            return engine
         engine = create_engine(url, hide_parameters=True, pool_size=8, max_overflow=32)
         _prepare_sqlite(engine, synchronous="FULL" if durable else "NORMAL", begin=begin)
         return engine
+
+
+def _postgres_limits(url: URL) -> dict[str, Any]:
+    """Nobody waits for ever, nor keeps others waiting: a server that is gone is noticed by the connection, a process
+    that froze inside a transaction loses it and with it the row locks. What the URL itself says comes last and wins."""
+    limits = " ".join(f"-c {name}={milliseconds}" for name, milliseconds in _POSTGRES_TIMEOUTS_MS.items())
+    asked = url.query.get("options", "")
+    arguments = {**_POSTGRES_CONNECTION, "options": f"{limits} {asked if isinstance(asked, str) else ' '.join(asked)}"}
+    return {name: value for name, value in arguments.items() if name == "options" or name not in url.query}
+
+
+def _a_lost_session_is_an_outage(context: ExceptionContext) -> None:
+    """Who froze inside a transaction finds its session ended. That is reported in the class of internal errors; callers
+    are prepared for a database that went away, an ``OperationalError``."""
+    error = context.original_exception
+    if getattr(error, "sqlstate", None) == _IDLE_IN_TRANSACTION:
+        context.is_disconnect = True
+        raise OperationalError(context.statement, None, error, hide_parameters=True) from error
 
 
 def _prepare_sqlite(engine: Engine, *, synchronous: str, begin: str) -> None:

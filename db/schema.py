@@ -1,5 +1,7 @@
 """Bringing a database to the schema that this code needs."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from alembic import command
@@ -15,13 +17,13 @@ from db.rows import Row
 
 def upgrade(database: Database, revision: str = "head") -> None:
     """Apply the missing migrations, in one transaction. On SQLite that transaction keeps other processes out."""
-    with database.writing_engine.begin() as connection:
+    with _migrating(database) as connection:
         command.upgrade(_config(connection), revision)
 
 
 def downgrade(database: Database, revision: str) -> None:
     """Undo migrations down to ``revision`` (``base``: all of them)."""
-    with database.writing_engine.begin() as connection:
+    with _migrating(database) as connection:
         command.downgrade(_config(connection), revision)
 
 
@@ -45,6 +47,15 @@ def new_revision(database: Database, message: str) -> None:
         config = _config(connection)
         number = len(list(ScriptDirectory.from_config(config).walk_revisions())) + 1
         command.revision(config, message=message, autogenerate=True, rev_id=f"{number:04}")
+
+
+@contextmanager
+def _migrating(database: Database) -> Iterator[Connection]:
+    with database.writing_engine.begin() as connection:
+        if not database.is_sqlite:
+            # Rewriting a large table takes longer than any statement of ordinary work may.
+            connection.exec_driver_sql("SET LOCAL statement_timeout = 0")
+        yield connection
 
 
 def _config(connection: Connection) -> Config:

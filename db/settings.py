@@ -5,6 +5,7 @@ from pathlib import Path
 
 from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
+from sqlalchemy import URL, make_url
 
 
 class DatabaseSettings(BaseSettings):
@@ -18,11 +19,12 @@ class DatabaseSettings(BaseSettings):
     keep_events: timedelta = timedelta(days=7)
 
     @property
-    def url(self) -> str:
+    def url(self) -> URL:
         """The database's URL; by default an SQLite file in the home directory."""
         if self.database_url is not None:
-            return self.database_url.get_secret_value()
-        return f"sqlite:///{self.home.resolve() / 'turnout.db'}"
+            return make_url(self.database_url.get_secret_value())
+        # Not composed as text: a home with a `%` or `?` in its path would lead elsewhere.
+        return URL.create("sqlite", database=str(self.home.resolve() / "turnout.db"))
 
     @property
     def store_root(self) -> Path:

@@ -4,15 +4,20 @@ from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
+from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
-from db import attempt_writes, finish
+from db import attempt_writes, engine, finish
 from db.claims import Claimant, Fenced, Token, claim
 from db.engine import Database
 from db.events import NewEvent
 from db.leases import expire_lapsed, renew
+from db.rows import JobRow
 from db.states import EventType, Reason
+from db.submit import NewJob, submit
+from tests.integration.conftest import make_owner
 from tests.integration.rows import event_types, job_row, shift, story
+from tests.waiting import until
 
 Write = Callable[[Session, Token], object]
 
@@ -70,6 +75,32 @@ def test_the_running_attempt_is_not(database: Database, started: Callable[..., T
 def test_a_zombie_can_not_renew(database: Database, zombie: Token, claimant: Claimant) -> None:
     with database.write() as session:
         assert renew(session, claimant.worker_id, [zombie]) == {}
+
+
+def test_a_worker_that_freezes_in_a_transaction_locks_the_job_for_a_while_only(
+    postgres_database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(engine._POSTGRES_TIMEOUTS_MS, "idle_in_transaction_session_timeout", 300)
+    owner = make_owner(postgres_database, "ada")
+    with postgres_database.write() as session:
+        job_id = submit(session, NewJob(owner, "check_worker", "cpu", {}, 1)).id
+    frozen = Database(postgres_database.writing_engine.url)
+
+    def freeze() -> None:
+        with frozen.write() as session:
+            claim(session, [job_id], Claimant("frozen", "frozen"))
+            until(lambda: claims(postgres_database, job_id), 10, what="the job to be free")
+
+    with pytest.raises(OperationalError):
+        freeze()
+    with frozen.read() as session:
+        assert session.get_one(JobRow, job_id).worker_id == "other"
+    frozen.dispose()
+
+
+def claims(database: Database, job_id: str) -> list[str]:
+    with database.write() as session:
+        return [job.id for job in claim(session, [job_id], Claimant("other", "other"))]
 
 
 def test_a_finished_attempt_writes_nothing_more(database: Database, started: Callable[..., Token]) -> None:

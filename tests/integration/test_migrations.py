@@ -1,6 +1,11 @@
+from pathlib import Path
+
+from sqlalchemy import inspect
+
 from db.engine import Database
 from db.rows import Row
 from db.schema import downgrade, drift, is_current, upgrade
+from db.settings import DatabaseSettings
 
 
 def test_migrations_make_exactly_the_tables_of_the_rows(database: Database) -> None:
@@ -11,11 +16,18 @@ def test_migrations_make_exactly_the_tables_of_the_rows(database: Database) -> N
 def test_migrations_can_be_undone_and_done_again(database: Database) -> None:
     downgrade(database, "base")
     assert not is_current(database)
-    with database.read() as session:
-        tables = {name for (name,) in session.connection().exec_driver_sql("select name from sqlite_master").all()}
-    assert not tables & set(Row.metadata.tables)
+    assert not set(inspect(database.reading_engine).get_table_names()) & set(Row.metadata.tables)
     upgrade(database)
     assert drift(database) == []
+
+
+def test_a_home_may_have_any_name(tmp_path: Path) -> None:
+    for name in ("50%41", "what?", "a b", "#1"):
+        settings = DatabaseSettings(home=tmp_path / name, database_url=None)
+        database = Database(settings.url)
+        upgrade(database)
+        database.dispose()
+        assert (tmp_path / name / "turnout.db").is_file()
 
 
 def test_a_column_more_is_drift(database: Database) -> None:
