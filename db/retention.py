@@ -1,41 +1,105 @@
-"""Forgetting what is old: events, idempotency keys, workers, final jobs and the files nobody needs."""
+"""Forgetting what is old: events, idempotency keys, workers, final jobs and the files nobody needs.
+
+Each function deletes one batch, small enough that on SQLite nobody waits long for its transaction, and takes only what
+no other janitor has locked. A caller goes on until nothing more is deleted.
+"""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import timedelta
 
-from sqlalchemy import delete, exists, select
+from sqlalchemy import delete, exists, select, tuple_
 from sqlalchemy.orm import Session, aliased
 
 from db.clock import db_now
 from db.rows import ArtifactRow, DependencyRow, EventRow, FileRow, IdempotencyRow, JobRow, WorkerRow
 from db.states import FINAL_STATES, OPEN_STATES
 
-_BATCH = 200
+_JOBS_AT_ONCE = 200
+_ROWS_AT_ONCE = 2000
 _IDEMPOTENCY = timedelta(hours=25)
 _WORKERS = timedelta(days=7)
 
 
-def forget_old(session: Session, *, jobs: timedelta, events: timedelta) -> Sequence[str]:
-    """Delete a batch of what is older than that; returns store keys to delete after the commit.
+@dataclass(frozen=True)
+class Forgotten:
+    """How many rows are gone, and the store keys that they named, to be deleted after the commit."""
 
-    A job's events go only after it is final, and a job stays while an open one waits for it or its clean-up is due.
-    """
-    session.execute(delete(IdempotencyRow).where(IdempotencyRow.created_at < db_now(-_IDEMPOTENCY)))
-    session.execute(delete(WorkerRow).where(WorkerRow.last_seen_at < db_now(-_WORKERS)))
-    final = select(JobRow.id).where(JobRow.state.in_(FINAL_STATES), JobRow.finished_at < db_now(-events))
-    session.execute(delete(EventRow).where(EventRow.job_id.in_(final), EventRow.created_at < db_now(-events)))
+    rows: int
+    keys: Sequence[str] = ()
+
+
+def forget_events(session: Session, older_than: timedelta) -> Forgotten:
+    """Events of jobs that have been final for so long; an open job keeps all of its stream."""
+    final = exists().where(
+        JobRow.id == EventRow.job_id, JobRow.state.in_(FINAL_STATES), JobRow.finished_at < db_now(-older_than)
+    )
+    old = (
+        select(EventRow.job_id, EventRow.seq)
+        .where(EventRow.created_at < db_now(-older_than), final)
+        .limit(_ROWS_AT_ONCE)
+        .with_for_update(skip_locked=True)
+    )
+    found = session.execute(old).all()
+    if found:
+        session.execute(delete(EventRow).where(tuple_(EventRow.job_id, EventRow.seq).in_([*map(tuple, found)])))
+    return Forgotten(len(found))
+
+
+def forget_idempotency_keys(session: Session) -> Forgotten:
+    old = (
+        select(IdempotencyRow.owner_id, IdempotencyRow.key)
+        .where(IdempotencyRow.created_at < db_now(-_IDEMPOTENCY))
+        .limit(_ROWS_AT_ONCE)
+        .with_for_update(skip_locked=True)
+    )
+    found = session.execute(old).all()
+    if found:
+        which = tuple_(IdempotencyRow.owner_id, IdempotencyRow.key).in_([*map(tuple, found)])
+        session.execute(delete(IdempotencyRow).where(which))
+    return Forgotten(len(found))
+
+
+def forget_workers(session: Session) -> Forgotten:
+    old = (
+        select(WorkerRow.id)
+        .where(WorkerRow.last_seen_at < db_now(-_WORKERS))
+        .limit(_ROWS_AT_ONCE)
+        .with_for_update(skip_locked=True)
+    )
+    ids = session.scalars(old).all()
+    if ids:
+        session.execute(delete(WorkerRow).where(WorkerRow.id.in_(ids)))
+    return Forgotten(len(ids))
+
+
+def forget_jobs(session: Session, older_than: timedelta) -> Forgotten:
+    """Final jobs with all that belongs to them. One stays while an open job waits for it or its clean-up is due."""
     waiting = aliased(JobRow)
     awaited = exists().where(
         DependencyRow.after_id == JobRow.id, waiting.id == DependencyRow.job_id, waiting.state.in_(OPEN_STATES)
     )
-    old = session.scalars(
+    old = (
         select(JobRow.id)
-        .where(JobRow.state.in_(FINAL_STATES), JobRow.finished_at < db_now(-jobs), ~JobRow.cleanup_needed, ~awaited)
-        .limit(_BATCH)
-    ).all()
-    keys = session.scalars(select(ArtifactRow.key).where(ArtifactRow.job_id.in_(old))).all()
-    session.execute(delete(JobRow).where(JobRow.id.in_(old)))
-    return keys
+        .where(JobRow.state.in_(FINAL_STATES), JobRow.finished_at < db_now(-older_than), ~JobRow.cleanup_needed)
+        .where(~awaited)
+        .limit(_JOBS_AT_ONCE)
+        .with_for_update(skip_locked=True, of=JobRow)
+    )
+    locked = session.scalars(old).all()
+    if not locked:
+        return Forgotten(0)
+    artifacts = session.execute(select(ArtifactRow.job_id, ArtifactRow.key).where(ArtifactRow.job_id.in_(locked))).all()
+    # A submission may have named one of them just before it was locked; this statement sees what is committed by now.
+    gone = set(
+        session.scalars(
+            delete(JobRow)
+            .where(JobRow.id.in_(locked), ~awaited)
+            .returning(JobRow.id)
+            .execution_options(synchronize_session=False)
+        )
+    )
+    return Forgotten(len(gone), [key for job_id, key in artifacts if job_id in gone])
 
 
 def known_keys(session: Session, keys: Sequence[str]) -> set[str]:
@@ -43,3 +107,11 @@ def known_keys(session: Session, keys: Sequence[str]) -> set[str]:
     artifacts = session.scalars(select(ArtifactRow.key).where(ArtifactRow.key.in_(keys)))
     files = session.scalars(select(FileRow.key).where(FileRow.key.in_(keys)))
     return {*artifacts, *files}
+
+
+def forget_old(session: Session, *, jobs: timedelta, events: timedelta) -> Sequence[str]:
+    """One batch of everything; returns store keys to delete after the commit."""
+    forget_idempotency_keys(session)
+    forget_workers(session)
+    forget_events(session, events)
+    return forget_jobs(session, jobs).keys

@@ -1,11 +1,12 @@
 """Where uploaded files and artifacts lie. A file appears under its key whole or not at all."""
 
+import errno
 import hashlib
 import os
 import shutil
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
@@ -51,10 +52,9 @@ class Store:
     def writing(self, key: str) -> Iterator[Upload]:
         """Write a file in pieces. When the block ends it is on the disk under ``key``; if it raises nothing is left."""
         target = self.path(key)
-        target.parent.mkdir(parents=True, exist_ok=True)
         part = target.with_name(target.name + ".part")
         try:
-            with part.open("wb") as file:
+            with _open_new(part) as file:
                 yield Upload(file)
                 file.flush()
                 os.fsync(file.fileno())
@@ -79,7 +79,10 @@ class Store:
         return path
 
     def delete(self, key: str) -> None:
-        self.path(key).unlink(missing_ok=True)
+        """Delete the file, and the directories that it leaves empty. Raises ``OSError``."""
+        path = self.path(key)
+        path.unlink(missing_ok=True)
+        self._prune(path.parent)
 
     def free_bytes(self) -> int:
         return shutil.disk_usage(self._root).free
@@ -87,9 +90,48 @@ class Store:
     def keys_older_than(self, seconds: float) -> Iterator[str]:
         """Keys of files, finished or not, that were last written longer ago than that."""
         limit = time.time() - seconds
-        for path in self._root.rglob("*"):
-            if path.is_file() and path.stat().st_mtime < limit:
-                yield str(path.relative_to(self._root))
+        # Unlike a glob, a walk passes over directories that vanish meanwhile.
+        for directory, _directories, names in os.walk(self._root):
+            for name in names:
+                path = Path(directory, name)
+                if _modified_before(path, limit):
+                    yield str(path.relative_to(self._root))
+
+    def delete_empty_directories(self, seconds: float) -> None:
+        """Delete directories that have been empty for longer than that."""
+        limit = time.time() - seconds
+        for directory, directories, names in os.walk(self._root, topdown=False):
+            if not directories and not names and _modified_before(Path(directory), limit):
+                self._prune(Path(directory))
+
+    def _prune(self, directory: Path) -> None:
+        """Delete the directory and those above it, as far as they are empty; the store's first level stays."""
+        while self._root not in (directory, directory.parent):
+            try:
+                directory.rmdir()
+            except OSError as exc:
+                if exc.errno not in (errno.ENOTEMPTY, errno.EEXIST, errno.ENOENT):
+                    raise
+                return
+            directory = directory.parent
+
+
+def _open_new(path: Path) -> IO[bytes]:
+    """Open a file for writing in a directory that is made if need be, and that others delete while it is empty."""
+    for _attempt in range(9):
+        with suppress(FileNotFoundError):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            return path.open("wb")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return path.open("wb")
+
+
+def _modified_before(path: Path, limit: float) -> bool:
+    """False for what is gone."""
+    try:
+        return path.stat().st_mtime < limit
+    except FileNotFoundError:
+        return False
 
 
 def _sync_directory(directory: Path) -> None:
