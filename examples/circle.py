@@ -109,8 +109,8 @@ def show_addresses(connection: Connection, job: Job) -> None:
     CONSOLE.print("\n[bold]Addresses[/]")
     CONSOLE.print(f"  API     {connection.url}/docs", soft_wrap=True)
     CONSOLE.print(f"  Job     {job.url}", soft_wrap=True)
-    flower = f"  Flower  {connection.flower_url}/task/{job.id}"
-    CONSOLE.print(f"{flower}  (user {connection.flower_user}, password {connection.flower_password})", soft_wrap=True)
+    CONSOLE.print(f"  Flower  {connection.flower_url}/task/{job.id}", soft_wrap=True)
+    CONSOLE.print(f"          user {connection.flower_user}, password {connection.flower_password}", soft_wrap=True)
 
 
 if __name__ == "__main__":

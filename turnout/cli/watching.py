@@ -20,6 +20,7 @@ from turnout.records import Event, JobRecord, Leaderboard
 _LOOK_SECONDS = 2.0
 _LINES_AROUND_BOARD = 8
 _PLAIN_PROGRESS_SECONDS = 5.0
+_WIDEST_BAR = 30
 
 
 def watch(job: Job, console: Console) -> JobRecord:
@@ -34,8 +35,18 @@ class _View:
         self.record = job.record
         self.board: Leaderboard | None = None
         self.last_log = ""
+        self._stage = ""
         self._console = console
         self._since = time.monotonic()
+
+    def note(self, event: Event) -> None:
+        """Keep what a log says until the work changes; ``Training: 3 of 10`` goes on with ``Training: 4 of 10``."""
+        if event.type == "log":
+            self.last_log = str(event.data.get("message", ""))
+        elif event.type == "progress":
+            stage = str(event.data.get("message") or "").partition(":")[0]
+            if stage != self._stage:
+                self._stage, self.last_log = stage, ""
 
     def __rich__(self) -> RenderableType:
         parts: list[RenderableType] = [self._heading(), self._bar()]
@@ -64,7 +75,10 @@ class _View:
         progress = self.record.progress
         grid = Table.grid(padding=(0, 1))
         fraction = progress.fraction
-        bar = ProgressBar(total=1.0, completed=fraction or 0.0, width=30, pulse=fraction is None and not self._waits)
+        # On a narrow screen the words need the room.
+        width = min(_WIDEST_BAR, self._console.width // 5)
+        pulse = fraction is None and not self._waits
+        bar = ProgressBar(total=1.0, completed=fraction or 0.0, width=width, pulse=pulse)
         eta = f"about {duration(progress.eta_seconds)} left" if progress.eta_seconds else ""
         percent = "" if fraction is None else f"{100 * fraction:3.0f} %"
         grid.add_row(
@@ -82,8 +96,7 @@ def _watch_live(job: Job, console: Console) -> JobRecord:
     with Live(view, console=console, refresh_per_second=5, transient=True):
         for events in _batches(job):
             for event in events:
-                if event.type == "log":
-                    view.last_log = str(event.data.get("message", ""))
+                view.note(event)
             if any(event.type in ("leaderboard", "final") for event in events):
                 view.board = job.leaderboard()
             view.record = job.refresh()
