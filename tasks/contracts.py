@@ -62,7 +62,7 @@ class Leaderboard(Frozen):
 
 class JobContext(Protocol):
     """Everything a running job may do to the outside. Each write carries the attempt's fencing token, so an attempt
-    whose job was given to another one can change nothing: its calls raise ``LeaseLost``."""
+    whose job was given to another one can change nothing; its process is killed."""
 
     @property
     def job_id(self) -> str: ...
@@ -106,4 +106,4 @@ class JobContext(Protocol):
 
     def guard(self) -> None:
         """Call just before a side effect that SQL can't fence (starting or deleting something in a cluster, a paid
-        call). Waits while it is unknown whether the lease still holds; raises ``LeaseLost`` when it is gone."""
+        call). Waits while it is unknown whether the lease still holds; an attempt that has lost it is killed."""

@@ -69,6 +69,3 @@ class JobStoppedEmpty(JobError):
 
     code = "stopped_by_user"
 
-
-class LeaseLost(JobError):
-    """This attempt's right to run has ended: another attempt may be running, so nothing more may be done."""

@@ -50,8 +50,9 @@ def report_of(message: Mapping[str, Any]) -> Report:
     if message["outcome"] == "succeeded":
         return Report(succeeded=True, result=message["result"], metrics=message["metrics"])
     pause = message["retry_after_seconds"]
+    known = message["code"] in set(Reason)
     return Report(
-        code=Reason(message["code"]),
+        code=Reason(message["code"]) if known else Reason.INTERNAL_ERROR,
         message=message["message"],
         retryable=message["retryable"],
         retry_after=None if pause is None else timedelta(seconds=pause),
@@ -87,7 +88,10 @@ def ending(token: Token, report: Report, why: Why | None, limits: Mapping[Why, s
 
 
 def commit(database: Database, write: Callable[[Session], State]) -> State:
-    """Write the ending, waiting as long as it takes for a database that is away. Raises ``Fenced``."""
+    """Write the ending, waiting as long as it takes for a database that is away.
+
+    Raises ``Fenced``, and ``SQLAlchemyError`` or ``ValueError`` for what the database refuses.
+    """
     while True:
         try:
             with database.write() as session:

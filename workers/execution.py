@@ -10,7 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import structlog
-from sqlalchemy.exc import OperationalError
+from pydantic import ValidationError
+from sqlalchemy.exc import OperationalError, SQLAlchemyError
+from sqlalchemy.orm import Session
 
 from db.attempt_writes import Board, Progress, save_checkpoint
 from db.claims import Fenced, Token
@@ -19,6 +21,7 @@ from db.events import NewEvent
 from db.rows import JobRow
 from db.states import EventType, Reason, State, StopRequest
 from db.store import Store
+from tasks.contracts import JobSpec
 from tasks.errors import InvalidInput
 from tasks.inputs import inputs_of
 from tasks.kind import Kind
@@ -33,6 +36,7 @@ from workers.slots import Slot
 log = structlog.get_logger()
 
 _KILL_AFTER_TERM_SECONDS = 2.0
+_RETRY_SECONDS = 0.5
 # A stop keeps the best so far, which may have to be explained and saved first.
 _STOP_GRACE = timedelta(minutes=10)
 
@@ -45,7 +49,6 @@ class Workshop:
     store: Store
     recorder: Recorder
     leases: LeaseKeeper
-    scratch_root: Path
     grace: timedelta
 
 
@@ -57,6 +60,7 @@ class Execution:
         self._job = job
         self._kind = kind
         self._runner = slot.runner
+        self._scratch = slot.setting.scratch / f"{job.id}-{job.attempt}"
         self._lease_until = lease_until
         self.token = Token(job.id, job.attempt)
         limit = kind.time_limit if job.time_limit_seconds is None else timedelta(seconds=job.time_limit_seconds)
@@ -71,21 +75,13 @@ class Execution:
         self._escalation: list[tuple[float, str]] = []
 
     def run(self) -> State | None:
-        """The job's state after the attempt; None if somebody else ended it."""
+        """The job's state after the attempt; None if somebody else ended it. Always leaves the attempt ended."""
         self._shop.leases.hold(self.token, self)
         try:
-            report = self._work()
-            if report is None:
-                return None
-            write_reports = self._shop.recorder.withdraw(self.token)
-            finish = ending(self.token, report, self._why, self._limits)
-
-            def write(session: Any) -> State:
-                write_reports(session)
-                return finish(session)
-
-            return commit(self._shop.database, write)
+            report = self._work_or_report()
+            return None if report is None else self._end(report)
         except Fenced:
+            # Killed, not asked: whoever has the job now must not meet its shadow.
             self._runner.kill()
             return None
         finally:
@@ -103,7 +99,8 @@ class Execution:
         return self._runner.is_alive()
 
     def lease_prolonged(self, until: float) -> None:
-        self._tell("lease", until=until)
+        # The next one replaces it, and this thread must not wait for a runner that does not read.
+        self._runner.offer(self._addressed("lease", until=until))
 
     def asked(self, request: StopRequest) -> None:
         self._notice("asked", request=request)
@@ -111,16 +108,50 @@ class Execution:
     def lease_lost(self) -> None:
         self._notice("lost")
 
-    @property
-    def _scratch(self) -> Path:
-        return self._shop.scratch_root / f"{self.token.job_id}-{self.token.attempt}"
+    def reports_refused(self) -> None:
+        self._notice("refused")
+
+    def _work_or_report(self) -> Report | None:
+        try:
+            return self._work()
+        except Fenced:
+            raise
+        except InvalidInput as exc:
+            return self._failed(Reason.INVALID_INPUT, str(exc), again=False)
+        except ValidationError as exc:
+            message = f"The spec does not fit this version of its kind ({exc.error_count()} errors); submit it anew."
+            return self._failed(Reason.INVALID_INPUT, message, again=False)
+        except OSError as exc:
+            self._runner.kill()
+            return self._failed(Reason.STORAGE_ERROR, f"The worker's disk failed: {exc.strerror}.", again=True)
+        except Exception as exc:
+            # Whatever broke on this side: the attempt has to end, or its runner goes on in a slot that looks idle.
+            log.exception("attempt_broke", job_id=self.token.job_id, attempt=self.token.attempt)
+            self._runner.kill()
+            message = f"The worker failed with {type(exc).__name__}; its log has the details."
+            return self._failed(Reason.INTERNAL_ERROR, message, again=True)
+
+    def _end(self, report: Report) -> State:
+        write_reports = self._shop.recorder.withdraw(self.token)
+        finish = ending(self.token, report, self._why, self._limits)
+
+        def write(session: Session) -> State:
+            write_reports(session)
+            return finish(session)
+
+        try:
+            return commit(self._shop.database, write)
+        except (SQLAlchemyError, ValueError) as exc:
+            log.error("ending_refused", job_id=self.token.job_id, error=type(exc).__name__)
+            refused = self._failed(Reason.INTERNAL_ERROR, "The database refuses what the job reported.", again=False)
+            return commit(self._shop.database, ending(self.token, refused, self._why, self._limits))
+
+    def _failed(self, reason: Reason, message: str, *, again: bool) -> Report:
+        return Report(code=reason, message=message, retryable=again, metrics=self._queue_metrics())
 
     def _work(self) -> Report | None:
         """Order, listen and watch the clocks until the attempt is over; None when it was taken away."""
-        try:
-            self._order()
-        except InvalidInput as exc:
-            return Report(code=Reason.INVALID_INPUT, message=str(exc), metrics=self._queue_metrics())
+        self._order()
         while True:
             self._watch_clocks()
             message = self._next_message()
@@ -128,12 +159,14 @@ class Execution:
                 continue
             if message["type"] == "died":
                 return Report(died=self._runner.how_it_ended(), metrics=self._queue_metrics())
-            if (message["job_id"], message["attempt"]) != (self.token.job_id, self.token.attempt):
+            if (message["job_id"], message.get("attempt")) != (self.token.job_id, self.token.attempt):
                 continue
             if message["type"] == "lost":
-                # Killed, not asked: whoever has the job now must not meet its shadow.
                 self._runner.kill()
                 return None
+            if message["type"] == "refused":
+                self._runner.kill()
+                return self._failed(Reason.INTERNAL_ERROR, "The database refuses what the job reports.", again=False)
             if message["type"] == "finished":
                 message["metrics"] |= self._queue_metrics()
                 return report_of(message)
@@ -142,20 +175,30 @@ class Execution:
     def _order(self) -> None:
         self._scratch.mkdir(parents=True, exist_ok=True)
         spec = self._kind.spec.model_validate(self._job.spec)
-        with self._shop.database.read() as session:
-            inputs = {
-                input_key(source): str(input_path(session, self._shop.store, self._job, source))
-                for _place, source in inputs_of(spec)
-            }
-        self._tell(
-            "run",
-            kind=self._kind.name,
-            spec=self._job.spec,
-            checkpoint=self._job.checkpoint,
-            inputs=inputs,
-            scratch=str(self._scratch),
-            lease_until=self._lease_until,
+        self._runner.send(
+            self._addressed(
+                "run",
+                kind=self._kind.name,
+                spec=self._job.spec,
+                checkpoint=self._job.checkpoint,
+                inputs=self._inputs(spec),
+                scratch=str(self._scratch),
+                lease_until=self._lease_until,
+            )
         )
+
+    def _inputs(self, spec: JobSpec) -> dict[str, str]:
+        """Where the data of each input lies; waits for a database that is away."""
+        while True:
+            try:
+                with self._shop.database.read() as session:
+                    return {
+                        input_key(source): str(input_path(session, self._shop.store, self._job, source))
+                        for _place, source in inputs_of(spec)
+                    }
+            except OperationalError:
+                log.warning("inputs_not_found_yet", job_id=self.token.job_id)
+                time.sleep(_RETRY_SECONDS)
 
     def _next_message(self) -> Message | None:
         try:
@@ -199,7 +242,7 @@ class Execution:
                 return None
             except OperationalError:
                 log.warning("not_kept_yet", what=message["type"], job_id=self.token.job_id)
-                time.sleep(0.5)
+                time.sleep(_RETRY_SECONDS)
             except (OSError, ValueError) as exc:
                 log.warning("not_kept", what=message["type"], job_id=self.token.job_id, error=str(exc))
                 return f"The {message['type']} could not be stored: {getattr(exc, 'strerror', None) or exc}."
@@ -236,12 +279,13 @@ class Execution:
         return {"queue_seconds": round(waited.total_seconds(), 3)}
 
     def _tell(self, what: str, **fields: Any) -> None:
-        token = {"job_id": self.token.job_id, "attempt": self.token.attempt}
-        self._runner.send({"type": what, **token, **fields})
+        self._runner.send(self._addressed(what, **fields))
 
     def _notice(self, what: str, **fields: Any) -> None:
-        token = {"job_id": self.token.job_id, "attempt": self.token.attempt}
-        self._runner.inbox.put({"type": what, **token, **fields})
+        self._runner.inbox.put(self._addressed(what, **fields))
+
+    def _addressed(self, what: str, **fields: Any) -> Message:
+        return {"type": what, "job_id": self.token.job_id, "attempt": self.token.attempt, **fields}
 
 
 def _board(board: dict[str, Any]) -> Board:

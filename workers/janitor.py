@@ -7,34 +7,34 @@ import random
 import threading
 import time
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import structlog
 from sqlalchemy.exc import OperationalError
 
 from db.claims import LEASE
+from db.clock import read_now
 from db.due import settle_waiting
 from db.engine import Database
-from db.hints import clear_stale_marks
+from db.hints import clear_stale_marks, count_marks
 from db.leases import expire_lapsed
-from db.retention import forget_old, known_keys
 from db.settings import DatabaseSettings
 from db.stops import enforce_deadlines
 from db.store import Store
 from tasks.hints import BrokerUnavailable, HintSender
 from tasks.queues import Queue
 from workers.refill import refill
+from workers.retention import forget_old
 
 log = structlog.get_logger()
 
 _EVERY_SECONDS = 1.0
 _RETENTION_EVERY_SECONDS = 3600.0
 _STALE_AFTER = timedelta(seconds=2)
-_ORPHANS_AFTER = timedelta(hours=24)
 
 
 class Janitor:
-    """``has_idle_slot`` tells whether this worker could take a job now; ``clean_up`` frees what final jobs left."""
+    """``clean_up`` frees what final jobs left."""
 
     def __init__(
         self,
@@ -44,7 +44,6 @@ class Janitor:
         sender: HintSender,
         queue: str,
         settings: DatabaseSettings,
-        has_idle_slot: Callable[[], bool],
         clean_up: Callable[[], None],
     ) -> None:
         self._database = database
@@ -52,10 +51,10 @@ class Janitor:
         self._sender = sender
         self._queue = queue
         self._settings = settings
-        self._has_idle_slot = has_idle_slot
         self._clean_up = clean_up
         self._database_seen_since: float | None = None
         self._last_round = 0.0
+        self._last_database_time = datetime.min.replace(tzinfo=UTC)
         self._retention_due_at = time.monotonic() + random.uniform(60, 600)  # noqa: S311 - spreads the load
 
     def start(self) -> None:
@@ -73,9 +72,8 @@ class Janitor:
     def round(self) -> None:
         """Do every chore once. Raises ``OperationalError`` when the database is away."""
         with self._database.write() as session:
-            # Begun before the look at the clock: a transaction that had to wait for the database is a gap too.
-            session.connection()
-            self._watch_database()
+            # Its clock is asked for first: a transaction that had to wait for the database is a gap too.
+            self._watch_database(read_now(session))
             expired = expire_lapsed(session) if self._trusts_database() else ()
         for token in expired:
             log.warning("lease_lapsed", job_id=token.job_id, attempt=token.attempt)
@@ -90,12 +88,18 @@ class Janitor:
         self._clean_up()
         self._forget_old()
 
-    def _watch_database(self) -> None:
-        """Note since when the database has been seen without a gap. A pause of this very process is a gap too."""
+    def _watch_database(self, database_time: datetime) -> None:
+        """Note since when the database has been seen without a gap.
+
+        A pause of this very process is a gap too, and so is a jump of the database's clock, as when the machine slept:
+        this process's clock stands still meanwhile.
+        """
         now = time.monotonic()
-        if self._database_seen_since is None or now - self._last_round > LEASE.total_seconds() / 2:
+        passed, passed_there = now - self._last_round, (database_time - self._last_database_time).total_seconds()
+        longest = LEASE.total_seconds() / 2
+        if self._database_seen_since is None or passed > longest or abs(passed_there - passed) > longest:
             self._database_seen_since = now
-        self._last_round = now
+        self._last_round, self._last_database_time = now, database_time
 
     def _trusts_database(self) -> bool:
         """After an outage every lease has lapsed although the jobs run on: let their workers have time to renew."""
@@ -103,32 +107,20 @@ class Janitor:
         return since is not None and time.monotonic() - since >= LEASE.total_seconds()
 
     def _forget_lost_hints(self) -> None:
-        """A queue that is empty at the broker while a slot is idle has lost the hints that are still marked."""
-        if not self._has_idle_slot():
-            return
+        """Where fewer hints lie at the broker than are marked, some were lost. All old ones are sent again: a hint that
+        comes twice claims nothing the second time."""
         try:
             pending = self._sender.pending(self._queue)
         except BrokerUnavailable:
             return
-        if pending == 0:
-            with self._database.write() as session:
-                cleared = clear_stale_marks(session, self._queue, older_than=_STALE_AFTER)
-            if cleared:
-                log.warning("hints_lost", queue=self._queue, hints=cleared)
+        with self._database.write() as session:
+            lost = count_marks(session, self._queue, older_than=_STALE_AFTER) > pending
+            cleared = clear_stale_marks(session, self._queue, older_than=_STALE_AFTER) if lost else 0
+        if cleared:
+            log.warning("hints_lost", queue=self._queue, hints=cleared)
 
     def _forget_old(self) -> None:
         if time.monotonic() < self._retention_due_at:
             return
         self._retention_due_at = time.monotonic() + _RETENTION_EVERY_SECONDS
-        with self._database.write() as session:
-            keys = forget_old(session, jobs=self._settings.keep_jobs, events=self._settings.keep_events)
-        for key in keys:
-            self._store.delete(key)
-        old = list(self._store.keys_older_than(_ORPHANS_AFTER.total_seconds()))
-        for start in range(0, len(old), 500):
-            batch = old[start : start + 500]
-            with self._database.read() as session:
-                known = known_keys(session, batch)
-            for key in batch:
-                if key not in known:
-                    self._store.delete(key)
+        forget_old(self._database, self._store, self._settings)

@@ -38,6 +38,9 @@ class Holder(Protocol):
     def lease_lost(self) -> None:
         """Somebody else ended the attempt; nothing more may be done for it."""
 
+    def reports_refused(self) -> None:
+        """The database refuses what the attempt reports, and would again."""
+
 
 def lease_until(asked_at: float) -> float:
     """Until when a lease surely holds that was asked for at ``asked_at`` (monotonic seconds)."""
@@ -52,7 +55,6 @@ class LeaseKeeper:
         self._worker_id = worker_id
         self._holders: dict[Token, Holder] = {}
         self._lock = threading.Lock()
-        self._wake = threading.Event()
 
     def start(self) -> None:
         threading.Thread(target=self._loop, name="keep-leases", daemon=True).start()
@@ -65,6 +67,13 @@ class LeaseKeeper:
         with self._lock:
             self._holders.pop(token, None)
 
+    def unwritable(self, token: Token) -> None:
+        """Tell the holder that what its attempt reports can't be stored."""
+        with self._lock:
+            holder = self._holders.get(token)
+        if holder is not None:
+            holder.reports_refused()
+
     def lost(self, token: Token) -> None:
         """Tell the holder that its attempt was ended, if it still holds it."""
         with self._lock:
@@ -72,10 +81,6 @@ class LeaseKeeper:
         if holder is not None:
             log.warning("lease_lost", job_id=token.job_id, attempt=token.attempt)
             holder.lease_lost()
-
-    def wake(self) -> None:
-        """Renew now: somebody may have asked a job to end."""
-        self._wake.set()
 
     def _loop(self) -> None:
         while True:
@@ -85,8 +90,7 @@ class LeaseKeeper:
             except OperationalError:
                 log.warning("leases_not_renewed")
                 pause = _RETRY_SECONDS
-            self._wake.wait(pause)
-            self._wake.clear()
+            time.sleep(pause)
 
     def _renew(self) -> None:
         with self._lock:

@@ -41,8 +41,7 @@ def runner_settings(
 ) -> Sequence[RunnerSetting]:
     """One for each slot. CPU runners get disjoint cores, since two computing processes on one core slow each other down
     by more than half; the other queues' runners mostly wait for somebody else."""
-    home = settings.scratch_root / "home"
-    for directory in (home, settings.log_root):
+    for directory in (settings.scratch_root, settings.cache_root, settings.log_root):
         directory.mkdir(parents=True, exist_ok=True)
     runtimes: Mapping[str, Any] = settings.runtime_settings() if queue == Queue.H2O else {}
     return [
@@ -50,7 +49,8 @@ def runner_settings(
             name=f"{worker}-{slot}",
             slot_lock=settings.lock_root / f"runner-{worker}-{slot}.lock",
             log_file=Path(settings.log_root / f"runner-{worker}-{slot}.log"),
-            home=home,
+            scratch=settings.scratch_root / f"{worker}-{slot}",
+            cache=settings.cache_root,
             cores=_share(slot, slots) if queue == Queue.CPU else (),
             kinds=kinds,
             runtimes=runtimes,

@@ -1,19 +1,56 @@
 """What binds a runner to its slot and its cores, and how its memory is counted."""
 
+import contextlib
 import fcntl
 import os
+import shutil
+import signal
 import sys
-from collections.abc import Sequence
+import time
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import IO
 
+_LOCK_RETRY_SECONDS = 0.05
 
-def hold_slot_lock(path: str) -> IO[bytes]:
-    """Take the slot's lock and keep it for this process's life, waiting until the slot's last runner is really dead:
-    two of them would share a device."""
-    file = Path(path).open("ab")  # noqa: SIM115 - it stays open until the process ends
-    fcntl.flock(file, fcntl.LOCK_EX)
+
+def hold_slot_lock(path: Path) -> IO[bytes]:
+    """Take the slot's lock and keep it for this process's life: two runners in one slot would share a device.
+
+    Whoever still holds it belongs to a runner whose worker is dead (the caller's worker owns the slot), be it the
+    runner itself or a process that a job started, and is killed.
+    """
+    file = path.open("ab")  # it stays open until the process ends
+    while not _locked(file):
+        for process in _holders(path):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(process, signal.SIGKILL)
+        time.sleep(_LOCK_RETRY_SECONDS)
     return file
+
+
+def _locked(file: IO[bytes]) -> bool:
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _holders(path: Path) -> Iterator[int]:
+    """The other processes of this user that have the file open (``proc(5)``)."""
+    for entry in Path("/proc").glob("[0-9]*"):
+        process = int(entry.name)
+        # Processes come and go meanwhile, and other users' can't be looked into.
+        with contextlib.suppress(OSError):
+            if process != os.getpid() and any(link.readlink() == path for link in (entry / "fd").iterdir()):
+                yield process
+
+
+def make_scratch_empty(scratch: Path) -> None:
+    """Remove what earlier runners of the slot left, among it the copies of models of attempts that were killed."""
+    shutil.rmtree(scratch, ignore_errors=True)
+    scratch.mkdir(parents=True, exist_ok=True)
 
 
 def pin_to_cores(cores: Sequence[int]) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import structlog
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import OperationalError, SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from db.attempt_writes import Board, Progress, record, replace_leaderboard
@@ -30,11 +30,15 @@ class _Pending:
 
 
 class Recorder:
-    """Collects reports by attempt. A report of an attempt that was ended is dropped, and ``on_fenced`` is told."""
+    """Collects reports by attempt. Those of an attempt that was ended are dropped, and ``on_fenced`` is told; so are
+    those that the database refuses, and ``on_refused`` is told."""
 
-    def __init__(self, database: Database, on_fenced: Callable[[Token], None]) -> None:
+    def __init__(
+        self, database: Database, on_fenced: Callable[[Token], None], on_refused: Callable[[Token], None]
+    ) -> None:
         self._database = database
         self._on_fenced = on_fenced
+        self._on_refused = on_refused
         self._pending: dict[Token, _Pending] = {}
         self._lock = threading.Condition()
         # Held from taking reports out until they are committed, so that no two writers swap their order.
@@ -80,15 +84,27 @@ class Recorder:
                 batch = self._take()
                 if not batch:
                     continue
-                try:
-                    fenced = self._write_all(batch)
-                except OperationalError:
-                    log.warning("reports_not_written", attempts=len(batch))
-                    self._put_back(batch)
-                    time.sleep(_RETRY_SECONDS)
-                    continue
-            for token in fenced:
+                written = self._write_or_put_back(batch)
+            if not written:
+                time.sleep(_RETRY_SECONDS)
+
+    def _write_or_put_back(self, batch: dict[Token, _Pending]) -> bool:
+        try:
+            for token in self._write_all(batch):
                 self._on_fenced(token)
+        except OperationalError:
+            log.warning("reports_not_written", attempts=len(batch))
+            self._put_back(batch)
+            return False
+        except (SQLAlchemyError, ValueError) as exc:
+            if len(batch) > 1:
+                # One attempt's reports spoil the whole: find out whose.
+                apart = [self._write_or_put_back({token: pending}) for token, pending in batch.items()]
+                return all(apart)
+            (token,) = batch
+            log.error("reports_refused", job_id=token.job_id, attempt=token.attempt, error=type(exc).__name__)
+            self._on_refused(token)
+        return True
 
     def _write_all(self, batch: dict[Token, _Pending]) -> list[Token]:
         fenced = []

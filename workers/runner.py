@@ -14,6 +14,7 @@ import threading
 import time
 import traceback
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
@@ -22,11 +23,12 @@ from tasks.errors import InvalidInput, JobError, RetryableJobError
 from tasks.kind import Kind
 from tasks.registry import kind_named, load_kinds
 from workers.channel import Channel, ChannelClosed, Message
-from workers.process_ties import hold_slot_lock, peak_memory_bytes, pin_to_cores, reset_peak_memory
+from workers.process_ties import hold_slot_lock, make_scratch_empty, peak_memory_bytes, pin_to_cores, reset_peak_memory
 from workers.runner_context import RunnerContext
 from workers.tether import tie_to_parent
 
 _RESULT_LIMIT_BYTES = 256 << 10
+_NO_FAILURE = {"code": "completed", "message": "", "retryable": False, "retry_after_seconds": None}
 
 
 class Runner:
@@ -88,7 +90,7 @@ class Runner:
             started = time.monotonic()
             result = kind.run(spec, context, *extra)
             metrics["run_seconds"] = round(time.monotonic() - started, 3)
-            return {"outcome": "succeeded", "result": _fitting(result, context)}
+            return {**_NO_FAILURE, "outcome": "succeeded", "result": _fitting(result, context)}
         except ValidationError as exc:
             return _failure(InvalidInput(f"The spec does not fit this version: {exc.error_count()} errors."))
         except JobError as exc:
@@ -105,6 +107,9 @@ class Runner:
                 kind.clean_up(order["checkpoint"], *self._runtime_for(kind))
         except JobError as exc:
             problem = str(exc)
+        except Exception as exc:  # noqa: BLE001 - as where an attempt ends: what went wrong is told, and tried again later
+            traceback.print_exc()
+            problem = f"The clean-up failed with {type(exc).__name__}."
         self._channel.send({"type": "cleaned", "job_id": order["job_id"], "problem": problem})
 
     def _runtime_for(self, kind: Kind) -> tuple[Any, ...]:
@@ -132,6 +137,7 @@ def _failure(error: JobError) -> dict[str, Any]:
     wait = error.retry_after if isinstance(error, RetryableJobError) else None
     return {
         "outcome": "failed",
+        "result": None,
         "code": error.code,
         "message": str(error),
         "retryable": error.retryable,
@@ -145,7 +151,8 @@ def main() -> None:
     channel = Channel(socket.socket(fileno=descriptor))
     try:
         greeting = channel.receive()
-        slot_lock = hold_slot_lock(greeting["slot_lock"])
+        slot_lock = hold_slot_lock(Path(greeting["slot_lock"]))
+        make_scratch_empty(Path(greeting["scratch"]))
         pin_to_cores(greeting["cores"])
         Runner(channel, greeting).serve()
     except ChannelClosed:

@@ -12,7 +12,7 @@ from typing import Any, cast
 from pydantic import JsonValue
 
 from tasks.contracts import ArtifactInput, Document, FileInput, Input, Leaderboard, LogLevel, StopMode
-from tasks.errors import LeaseLost, StorageError
+from tasks.errors import StorageError
 from workers.channel import Channel, Message
 
 _CHECKPOINT_LIMIT_BYTES = 64 << 10
@@ -30,7 +30,6 @@ class RunnerContext:
         self._changed = threading.Condition()
         self._stop_mode: StopMode | None = None
         self._lease_until: float = order["lease_until"]
-        self._lost = False
 
     @property
     def job_id(self) -> str:
@@ -52,7 +51,8 @@ class RunnerContext:
         return Path(self._order["inputs"][input_key(source)])
 
     def progress(self, fraction: float | None, message: str, eta_seconds: float | None = None) -> None:
-        self._tell("progress", fraction=fraction, message=message, eta_seconds=eta_seconds)
+        share = None if fraction is None else min(max(fraction, 0.0), 1.0)
+        self._tell("progress", fraction=share, message=message, eta_seconds=eta_seconds)
 
     def log(self, message: str, level: LogLevel = "info") -> None:
         self._tell("log", message=message, level=level)
@@ -83,13 +83,11 @@ class RunnerContext:
 
     def wait(self, seconds: float) -> None:
         with self._changed:
-            self._changed.wait_for(lambda: self._stop_mode is not None or self._lost, timeout=seconds)
+            self._changed.wait_for(lambda: self._stop_mode is not None, timeout=seconds)
 
     def guard(self) -> None:
         with self._changed:
-            self._changed.wait_for(lambda: self._lost or time.monotonic() < self._lease_until)
-            if self._lost:
-                raise LeaseLost("This attempt was ended by somebody else.")
+            self._changed.wait_for(lambda: time.monotonic() < self._lease_until)
 
     def hear(self, message: Message) -> None:
         """Take what the worker says to this attempt: a stop, a prolonged lease, or the answer to a call."""
@@ -99,15 +97,11 @@ class RunnerContext:
                     self._stop_mode = cast(StopMode, message["mode"])
                 case "lease":
                     self._lease_until = message["until"]
-                case "lost":
-                    self._lost = True
                 case "answer":
                     self._answers[message["call"]] = message
             self._changed.notify_all()
 
     def _tell(self, what: str, **fields: Any) -> None:
-        if self._lost:
-            raise LeaseLost("This attempt was ended by somebody else.")
         self._channel.send({"type": what, "job_id": self.job_id, "attempt": self.attempt, **fields})
 
     def _ask(self, what: str, **fields: Any) -> None:
@@ -115,9 +109,7 @@ class RunnerContext:
         call = next(self._calls)
         self._tell(what, call=call, **fields)
         with self._changed:
-            self._changed.wait_for(lambda: self._lost or call in self._answers)
-            if call not in self._answers:
-                raise LeaseLost("This attempt was ended by somebody else.")
+            self._changed.wait_for(lambda: call in self._answers)
             problem = self._answers.pop(call).get("problem")
         if problem is not None:
             raise StorageError(problem)

@@ -13,7 +13,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import structlog
+
 from workers.channel import Channel, ChannelClosed, Message
+from workers.messages import checked
+
+log = structlog.get_logger()
 
 # Everything else stays behind: above all the worker's own secrets.
 _INHERITED = ("PATH", "LANG", "LC_ALL", "TZ", "PYTHONPATH", "CUDA_VISIBLE_DEVICES", "LD_LIBRARY_PATH")
@@ -26,7 +31,8 @@ class RunnerSetting:
     name: str
     slot_lock: Path
     log_file: Path
-    home: Path
+    scratch: Path
+    cache: Path
     cores: Sequence[int]
     kinds: Sequence[str]
     runtimes: Mapping[str, Any]
@@ -51,31 +57,44 @@ class RunnerProcess:
                 [sys.executable, "-P", "-m", "workers.runner", str(theirs.fileno()), str(os.getpid())],
                 pass_fds=[theirs.fileno()],
                 env=_environment(setting),
-                cwd=setting.home,
+                cwd=setting.scratch.parent,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
                 start_new_session=True,
             )
-        self.channel = Channel(ours)
-        threading.Thread(target=self._listen, args=(setting,), name=f"hear-{setting.name}", daemon=True).start()
+        self._channel = Channel(ours)
+        self._doomed = False
+        listener = threading.Thread(target=self._listen, args=(setting,), name=f"hear-{setting.name}", daemon=True)
+        listener.start()
+        waiter = threading.Thread(target=self._await_end, args=(listener,), name=f"await-{setting.name}", daemon=True)
+        waiter.start()
 
     @property
     def pid(self) -> int:
         return self._process.pid
 
     def is_alive(self) -> bool:
-        return self._process.poll() is None
+        """False from the moment it was killed."""
+        return not self._doomed and self._process.poll() is None
 
     def send(self, message: Mapping[str, Any]) -> None:
-        """A runner that is gone is not told; its ``died`` message is on its way."""
+        """Tell the runner something. One that is gone or does not read is killed; its ``died`` message follows."""
+        try:
+            self._channel.send(message)
+        except ChannelClosed:
+            self.kill()
+
+    def offer(self, message: Mapping[str, Any]) -> None:
+        """Tell the runner something if it can take it right now; never waits."""
         with contextlib.suppress(ChannelClosed):
-            self.channel.send(message)
+            self._channel.offer(message)
 
     def terminate(self) -> None:
         self._signal(signal.SIGTERM)
 
     def kill(self) -> None:
+        self._doomed = True
         self._signal(signal.SIGKILL)
 
     def how_it_ended(self) -> str:
@@ -90,27 +109,36 @@ class RunnerProcess:
             "kinds": list(setting.kinds),
             "runtimes": dict(setting.runtimes),
             "slot_lock": str(setting.slot_lock),
+            "scratch": str(setting.scratch),
             "cores": list(setting.cores),
         }
         try:
-            self.channel.send(greeting)
+            self._channel.send(greeting)
             while True:
-                message = self.channel.receive()
+                message = checked(self._channel.receive())
                 if message["type"] == "ready":
                     self._on_ready(self)
                 else:
                     self.inbox.put(message)
         except ChannelClosed:
-            # Whatever broke the channel, a runner that can't be heard is of no use any more.
+            # A runner that can't be heard is of no use any more.
             self.kill()
-            self._process.wait()
-            self.channel.close()
-            self.inbox.put({"type": "died"})
-            self._on_death(self)
+        except ValueError as exc:
+            log.error("runner_not_understood", slot=setting.name, error=str(exc))
+            self.kill()
+
+    def _await_end(self, listener: threading.Thread) -> None:
+        """The process is what counts, not its socket: a process that the job started may hold that open."""
+        self._process.wait()
+        self._signal(signal.SIGKILL)
+        self._channel.shut()
+        listener.join()
+        self._channel.close()
+        self.inbox.put({"type": "died"})
+        self._on_death(self)
 
     def _signal(self, number: signal.Signals) -> None:
-        # The whole session: a job may have started processes of its own. After the runner was waited for, its group
-        # may be gone or its number belong to nobody.
+        # The whole group: a job may have started processes of its own, which may outlive the runner.
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self._process.pid, number)
 
@@ -120,9 +148,9 @@ def _environment(setting: RunnerSetting) -> dict[str, str]:
     inherited = {name: os.environ[name] for name in _INHERITED if name in os.environ}
     return {
         **inherited,
-        "HOME": str(setting.home),
-        "TMPDIR": str(setting.home),
-        "MPLCONFIGDIR": str(setting.home),
+        "HOME": str(setting.scratch),
+        "TMPDIR": str(setting.scratch),
+        "MPLCONFIGDIR": str(setting.cache),
         "OMP_NUM_THREADS": threads,
         "MKL_NUM_THREADS": threads,
         "OPENBLAS_NUM_THREADS": threads,

@@ -26,6 +26,11 @@ class WorkerSettings(BaseSettings):
         return self.home.resolve() / "scratch"
 
     @property
+    def cache_root(self) -> Path:
+        """For what runners may keep: fonts that were looked up, and the like."""
+        return self.home.resolve() / "cache"
+
+    @property
     def lock_root(self) -> Path:
         return self.home.resolve() / "run"
 

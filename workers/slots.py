@@ -13,8 +13,7 @@ from workers.runner_process import RunnerProcess, RunnerSetting
 
 log = structlog.get_logger()
 
-_FIRST_PAUSE_SECONDS = 0.1
-_LONGEST_PAUSE_SECONDS = 10.0
+_PAUSES_SECONDS = (0.2, 0.5, 1, 2, 5, 10)
 
 
 @dataclass(eq=False)
@@ -43,6 +42,7 @@ class Slots:
         self._changed = threading.Condition()
         self._to_start: queue.SimpleQueue[Slot] = queue.SimpleQueue()
         self._closing = False
+        self._handing_out_ended = False
         # One thread starts all runners and lives as long as the worker, since each runner dies with its thread.
         self._starter = threading.Thread(target=self._start_runners, name="start-runners", daemon=True)
 
@@ -57,7 +57,7 @@ class Slots:
     def take(self) -> Slot | None:
         """A ready slot, as soon as there is one; None when the worker shuts down."""
         with self._changed:
-            self._changed.wait_for(lambda: self._idle or self._closing)
+            self._changed.wait_for(lambda: self._idle or self._handing_out_ended)
             return self._pick()
 
     def take_idle(self) -> Slot | None:
@@ -74,21 +74,23 @@ class Slots:
             else:
                 self._replace(slot)
 
-    def has_idle(self) -> bool:
+    def end_handing_out(self) -> None:
+        """From now on nobody gets a slot, whoever waits for one either; what runs goes on."""
         with self._changed:
-            return bool(self._idle)
+            self._handing_out_ended = True
+            self._changed.notify_all()
 
     def close(self) -> None:
         """Kill every runner."""
+        self.end_handing_out()
         with self._changed:
             self._closing = True
-            self._changed.notify_all()
         for slot in self._all:
             if slot.process is not None:
                 slot.process.kill()
 
     def _pick(self) -> Slot | None:
-        if self._closing or not self._idle:
+        if self._handing_out_ended or not self._idle:
             return None
         slot = self._idle.pop()
         slot.taken = True
@@ -104,7 +106,7 @@ class Slots:
         while not self._closing:
             slot = self._to_start.get()
             if slot.deaths_in_a_row:
-                time.sleep(min(_FIRST_PAUSE_SECONDS * 2**slot.deaths_in_a_row, _LONGEST_PAUSE_SECONDS))
+                time.sleep(_PAUSES_SECONDS[min(slot.deaths_in_a_row, len(_PAUSES_SECONDS)) - 1])
             with self._changed:
                 slot.was_ready = False
                 slot.process = RunnerProcess(

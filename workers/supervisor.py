@@ -12,6 +12,7 @@ from sqlalchemy.exc import OperationalError
 from db import workers as worker_rows
 from db.claims import Claimant, claim
 from db.engine import Database
+from db.hints import unmark
 from db.rows import JobRow
 from db.settings import DatabaseSettings
 from db.states import State
@@ -61,15 +62,14 @@ class Supervisor:
         self._shutting_down = False
         store = Store(data.store_root)
         self._leases = LeaseKeeper(database, claimant.worker_id)
-        self._recorder = Recorder(database, on_fenced=self._leases.lost)
-        self._workshop = Workshop(database, store, self._recorder, self._leases, settings.scratch_root, settings.grace)
+        self._recorder = Recorder(database, on_fenced=self._leases.lost, on_refused=self._leases.unwritable)
+        self._workshop = Workshop(database, store, self._recorder, self._leases, settings.grace)
         self._janitor = Janitor(
             database=database,
             store=store,
             sender=sender,
             queue=queue,
             settings=data,
-            has_idle_slot=slots.has_idle,
             clean_up=self._clean_up_idle,
         )
 
@@ -87,6 +87,7 @@ class Supervisor:
         """
         slot = self._slots.take()
         if slot is None:
+            self._drop_hint(job_id)
             raise Ignore
         try:
             state = self._run_in(slot, job_id)
@@ -103,6 +104,7 @@ class Supervisor:
 
     def shut_down(self) -> None:
         """Take no more jobs; let those that run end within the grace period, then hand them back."""
+        self._slots.end_handing_out()
         with self._lock:
             self._shutting_down = True
             running = list(self._running)
@@ -138,11 +140,21 @@ class Supervisor:
 
     def _claim(self, job_id: str) -> JobRow | None:
         with self._lock:
-            if self._shutting_down:
-                return None
+            late = self._shutting_down
+        if late:
+            self._drop_hint(job_id)
+            return None
         with self._database.write() as session:
             jobs = claim(session, [job_id], self._claimant)
         return jobs[0] if jobs else None
+
+    def _drop_hint(self, job_id: str) -> None:
+        """Let another worker have the hint that this one took and won't use."""
+        try:
+            with self._database.write() as session:
+                unmark(session, [job_id])
+        except OperationalError:
+            log.warning("hint_not_given_back", job_id=job_id)
 
     def _clean_up_in(self, slot: Slot) -> None:
         if slot.runner.is_alive():

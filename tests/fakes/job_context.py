@@ -11,10 +11,14 @@ from typing import Any
 from pydantic import JsonValue
 
 from tasks.contracts import Document, Input, Leaderboard, LogLevel, StopMode
-from tasks.errors import LeaseLost, StorageError
+from tasks.errors import StorageError
 
 _NAME = re.compile(r"[A-Za-z0-9._-]{1,200}")
 MOST_CHECKPOINT_BYTES = 64 * 1024
+
+
+class LeaseLost(BaseException):
+    """Stands for the end of the process: where a lease is lost the real context is killed, past every ``except``."""
 
 
 class FakeJobContext:

@@ -9,6 +9,8 @@ from db.engine import Database
 from db.events import events_after
 from db.jobs import attempts_of
 from db.rows import JobRow
+from db.states import FINAL_STATES, State
+from tests.waiting import until
 
 
 def job_row(database: Database, job_id: str) -> JobRow:
@@ -34,3 +36,11 @@ def event_types(database: Database, job_id: str) -> list[str]:
         rows = events_after(session, job_id, 0, 1000)
     assert [row.seq for row in rows] == list(range(1, len(rows) + 1))
     return [row.type for row in rows]
+
+
+def wait_for(database: Database, job_id: str, *states: State) -> JobRow:
+    def there() -> JobRow | None:
+        job = job_row(database, job_id)
+        return job if job.state in (states or FINAL_STATES) else None
+
+    return until(there, 60, what=f"job {job_id} in {states or 'a final state'}")

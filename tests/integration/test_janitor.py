@@ -47,7 +47,6 @@ def janitor(database: Database, clock: Clock, tmp_path: Path) -> Janitor:
         sender=HintSender("redis://127.0.0.1:1/0"),
         queue="cpu",
         settings=DatabaseSettings(home=tmp_path),
-        has_idle_slot=lambda: False,
         clean_up=lambda: None,
     )
 

@@ -1,96 +1,19 @@
 """A real worker process with real runners, a real broker and a real database."""
 
-import os
 import signal
-import subprocess
-import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
-
-import psutil
-import pytest
 
 from db.engine import Database
-from db.hints import next_hints
 from db.rows import JobRow
-from db.states import FINAL_STATES, State, StopRequest
+from db.states import State, StopRequest
 from db.stops import request_stop
 from tasks.hints import HintSender
-from tests.integration.rows import event_types, job_row, story
+from tests.integration.conftest import Queued
+from tests.integration.rows import event_types, job_row, story, wait_for
+from tests.integration.worker_process import Workers, runners_of
 from tests.servers import ValkeyServer
 from tests.waiting import until
-
-
-@pytest.fixture
-def valkey(tmp_path: Path) -> Iterator[ValkeyServer]:
-    server = ValkeyServer(tmp_path)
-    server.start()
-    yield server
-    server.kill()
-
-
-class Workers:
-    """Starts workers, and ends what a test left."""
-
-    def __init__(self, home: Path, broker_url: str) -> None:
-        self._environment = {**os.environ, "TURNOUT_HOME": str(home), "TURNOUT_BROKER_URL": broker_url}
-        self._log = (home / "workers.log").open("ab")
-        self._started: list[subprocess.Popen[bytes]] = []
-
-    def start(self, slots: int = 1) -> psutil.Process:
-        command = [sys.executable, "-P", "-m", "workers", "--queue", "cpu", "--slots", str(slots)]
-        process = subprocess.Popen(command, env=self._environment, stdout=self._log, stderr=self._log)
-        self._started.append(process)
-        return psutil.Process(process.pid)
-
-    def wait_for_exit(self, worker: psutil.Process) -> int:
-        (process,) = [process for process in self._started if process.pid == worker.pid]
-        return process.wait(30)
-
-    def end(self) -> None:
-        for process in self._started:
-            process.kill()
-            process.wait()
-        self._log.close()
-
-
-@pytest.fixture
-def workers(tmp_path: Path, valkey: ValkeyServer, database: Database) -> Iterator[Workers]:
-    # The database is the one in the home directory that the worker is given.
-    workers = Workers(tmp_path, valkey.url)
-    yield workers
-    workers.end()
-
-
-Queued = Callable[..., str]
-
-
-@pytest.fixture
-def queued(database: Database, submitted: Callable[..., str], valkey: ValkeyServer) -> Queued:
-    """Submit a check and send its hint, as the API does."""
-    sender = HintSender(valkey.url)
-
-    def queue(**spec: object) -> str:
-        job_id = submitted(spec={"kind": "check_worker", **spec})
-        with database.write() as session:
-            hints = next_hints(session, "cpu")
-        sender.send("cpu", [(hint.job_id, hint.kind) for hint in hints])
-        return job_id
-
-    return queue
-
-
-def wait_for(database: Database, job_id: str, *states: State) -> JobRow:
-    def there() -> JobRow | None:
-        job = job_row(database, job_id)
-        return job if job.state in (states or FINAL_STATES) else None
-
-    return until(there, 60, what=f"job {job_id} in {states or 'a final state'}")
-
-
-def runners_of(worker: psutil.Process) -> list[psutil.Process]:
-    return [child for child in worker.children() if "workers.runner" in child.cmdline()]
 
 
 def test_a_job_runs_and_its_result_is_committed(database: Database, workers: Workers, queued: Queued) -> None:

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from tasks.errors import LeaseLost
 from tests.contract.h2o.conftest import MakeJob, quick_spec, train
 from tests.contract.h2o.keeper_process import KeeperProcess, environment, wait_until
+from tests.fakes.job_context import LeaseLost
 from workers.runtimes.h2o_automl.client import H2OClient
 from workers.runtimes.h2o_automl.frames import frame_names
 from workers.runtimes.h2o_automl.run_state import RunState

@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tasks.errors import ClusterLost, JobCancelled, LeaseLost
+from tasks.errors import ClusterLost, JobCancelled
 from tasks.tabular import ConfusionMatrix
-from tests.fakes.job_context import FakeJobContext
+from tests.fakes.job_context import FakeJobContext, LeaseLost
 from workers.runtimes.h2o_automl import explanation
 from workers.runtimes.h2o_automl.failures import H2OError
 from workers.runtimes.h2o_automl.leader_quality import confusion_table

@@ -56,3 +56,33 @@ def test_a_stream_cut_in_the_middle_of_a_message_is_an_end() -> None:
     left.close()
     with pytest.raises(ChannelClosed):
         Channel(right).receive()
+
+
+@pytest.mark.parametrize("frame", [b"\x00\x00\x00\x03{]}", b"\x00\x00\x00\x02[]", b"\xff\xff\xff\xff"])
+def test_what_is_no_message_ends_the_channel(frame: bytes) -> None:
+    left, right = socket.socketpair()
+    left.sendall(frame)
+    with pytest.raises(ChannelClosed):
+        Channel(right).receive()
+
+
+def test_text_that_can_not_be_stored_is_replaced(ends: tuple[Channel, Channel]) -> None:
+    left, right = ends
+    left.send({"bad \udcff": ["a\0b", "\ud83d"], "good": "\N{GRINNING FACE}ü", "n": 1})
+    assert right.receive() == {"bad \ufffd": ["a\ufffdb", "\ufffd"], "good": "\N{GRINNING FACE}ü", "n": 1}
+
+
+def test_an_offer_never_waits_for_a_reader(ends: tuple[Channel, Channel]) -> None:
+    left, right = ends
+    for number in range(10_000):
+        left.offer({"type": "lease", "until": number})
+    assert right.receive()["until"] == 0
+
+
+def test_an_ended_channel_still_gives_what_had_arrived(ends: tuple[Channel, Channel]) -> None:
+    left, right = ends
+    left.send({"n": 1})
+    right.shut()
+    assert right.receive() == {"n": 1}
+    with pytest.raises(ChannelClosed):
+        right.receive()

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tasks.contracts import FileInput
-from tasks.errors import LeaseLost, StorageError
+from tasks.errors import StorageError
 from workers.channel import Channel, ChannelClosed, Message
 from workers.runner_context import RunnerContext
 
@@ -114,13 +114,6 @@ def test_a_guard_waits_until_the_lease_is_known_to_hold(context: RunnerContext) 
     assert not guard.is_alive()
 
 
-def test_after_a_lost_lease_nothing_may_be_done(context: RunnerContext) -> None:
-    context.hear({"type": "lost"})
-    for forbidden in (
-        context.guard,
-        lambda: context.log("late"),
-        lambda: context.checkpoint({}),
-        lambda: context.save_artifact("a", b"", "text/plain"),
-    ):
-        with pytest.raises(LeaseLost):
-            forbidden()
+def test_a_share_beyond_the_whole_is_the_whole(context: RunnerContext, worker: Worker) -> None:
+    context.progress(1.5, "more than everything")
+    assert worker.next()["fraction"] == 1

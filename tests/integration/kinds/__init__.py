@@ -1,0 +1,1 @@
+"""Kinds that misbehave, each in one way."""
