@@ -67,10 +67,12 @@ class Children:
         threading.Thread(target=self._mind, name="mind-children", daemon=True).start()
 
     def start(self, child: Child) -> None:
-        """Start a process and keep it running from now on. Raises ``StackError`` if there can be no process."""
+        """Start a process and keep it running from now on, unless all are being ended. Raises ``StackError`` if there
+        can be no process."""
         request = _Request(child)
         self._requests.put(request)
-        request.done.wait()
+        while not request.done.wait(0.1) and not self._all_ended.is_set():
+            pass
         if request.error is not None:
             raise StackError(f"{child.name} can't be started: {request.error}") from request.error
 

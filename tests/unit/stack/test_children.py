@@ -3,7 +3,6 @@
 import os
 import subprocess
 import sys
-import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -69,9 +68,7 @@ def test_what_does_not_end_is_killed(made: Children, child: Callable[[str], Chil
 def test_nothing_starts_once_all_end(made: Children, child: Callable[[str], Child]) -> None:
     made.stop_rest(1)
     late = child(WAITS)
-    starting = threading.Thread(target=made.start, args=(late,), daemon=True)
-    starting.start()
-    starting.join(0.5)
+    made.start(late)
     assert late.process is None
 
 
