@@ -66,10 +66,10 @@ def unmark(session: Session, job_ids: Sequence[str]) -> None:
 
 def count_marks(session: Session, queue: str, *, older_than: timedelta) -> int:
     """How many hints of the queue were marked longer ago than that and have claimed nothing yet."""
-    marked = select(func.count()).where(
-        JobRow.queue == queue, JobRow.state == State.QUEUED, JobRow.hinted_at < db_now(-older_than)
-    )
-    return session.scalar(marked) or 0
+    # SQLite takes the index of the marked rows only for a condition in that index's own words.
+    marked = JobRow.hinted_at.is_not(None) & (JobRow.hinted_at < db_now(-older_than))
+    count = select(func.count()).where(JobRow.queue == queue, JobRow.state == State.QUEUED, marked)
+    return session.scalar(count) or 0
 
 
 def clear_stale_marks(session: Session, queue: str, *, older_than: timedelta) -> int:

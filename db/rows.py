@@ -109,17 +109,29 @@ class JobRow(Row):
     started_at: Mapped[datetime | None] = mapped_column(UtcTime)
     finished_at: Mapped[datetime | None] = mapped_column(UtcTime)
 
+    # The partial indexes hold all that their queries ask for: else SQLite takes another index, and chores of every second
+    # go through the whole backlog.
     __table_args__ = (
         Index("ix_jobs_order", "queue", "state", "precedence", "fair_tag", "id"),
         Index(
             "ix_jobs_hinted",
             "queue",
+            "state",
+            "hinted_at",
+            "kind",
             sqlite_where=text("hinted_at IS NOT NULL"),
             postgresql_where=text("hinted_at IS NOT NULL"),
         ),
         Index("ix_jobs_owner", "owner_id", "id"),
         Index("ix_jobs_lease", "state", "lease_expires_at"),
         Index("ix_jobs_due", "state", "run_at"),
+        Index(
+            "ix_jobs_deadline",
+            "state",
+            "deadline_at",
+            sqlite_where=text("deadline_at IS NOT NULL"),
+            postgresql_where=text("deadline_at IS NOT NULL"),
+        ),
         Index(
             "ix_jobs_cleanup",
             "queue",

@@ -46,6 +46,8 @@ def enforce_deadlines(session: Session, limit: int = 100) -> int:
         select(JobRow)
         .where(
             JobRow.state.in_((State.WAITING, State.QUEUED, State.RUNNING)),
+            # SQLite takes the index of deadlines only for a condition in that index's own words.
+            JobRow.deadline_at.is_not(None),
             JobRow.deadline_at < db_now(),
             (JobRow.stop_request.is_(None)) | (JobRow.state != State.RUNNING),
         )

@@ -1,16 +1,20 @@
 from collections.abc import Callable
 from datetime import timedelta
+from typing import Any
 
 import pytest
+from sqlalchemy import event
 
+from api.waiting import Waits
 from db.bulk import submit_all
 from db.claims import Claimant, Token, claim
 from db.due import settle_waiting
 from db.engine import Database
 from db.finish import fail
-from db.hints import clear_stale_marks, next_hints, unmark
+from db.hints import clear_stale_marks, count_marks, next_hints, unmark
 from db.rows import JobRow
 from db.states import Reason
+from db.stops import enforce_deadlines
 from db.submit import NewJob
 from db.workers import register, stopped
 from tests.integration.conftest import make_owner
@@ -167,3 +171,30 @@ def test_only_old_marks_are_stale(database: Database, submitted: Callable[..., s
     with database.write() as session:
         assert clear_stale_marks(session, "cpu", older_than=timedelta(seconds=2)) == 1
     assert hinted(database) == [old]
+
+
+def test_chores_of_every_second_do_not_go_through_the_backlog(sqlite_database: Database) -> None:
+    plans: list[str] = []
+
+    def explain(_connection: object, cursor: Any, statement: str, parameters: Any, *_: object) -> None:
+        if statement.startswith("SELECT"):
+            rows = cursor.connection.execute(f"EXPLAIN QUERY PLAN {statement}", parameters).fetchall()
+            plans.extend(row[3] for row in rows if " jobs " in row[3])
+
+    event.listen(sqlite_database.writing_engine, "before_cursor_execute", explain)
+    with sqlite_database.write() as session:
+        count_marks(session, "cpu", older_than=timedelta(0))
+        next_hints(session, "cpu")
+        enforce_deadlines(session)
+    hinted, counted, best, *overdue = [plan.split(" INDEX ")[-1].split(" (")[0] for plan in plans]
+    assert (hinted, counted, best) == ("ix_jobs_hinted", "ix_jobs_hinted", "ix_jobs_order")
+    assert set(overdue) == {"ix_jobs_deadline"}
+
+
+def test_what_a_queued_job_waits_for_names_a_kind_that_nobody_takes(
+    database: Database, submitted: Callable[..., str], claimant: Claimant
+) -> None:
+    strange, plain = submitted(kind="of_a_plugin"), submitted()
+    with database.read() as session:
+        words = [Waits(session).in_words(session.get_one(JobRow, job_id)) for job_id in (strange, plain)]
+    assert words == ["no live worker for queue `cpu` takes kind `of_a_plugin`", "1 job ahead"]

@@ -1,13 +1,20 @@
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
+from typing import cast
 
 import pytest
 from sqlalchemy.exc import IntegrityError
 
+from api.services import Services
+from api.submission import accept_many
+from api.submission_bodies import SubmissionBodies
 from db.engine import Database
+from db.owners import KeyHolder
 from db.states import State
 from db.submit import IdempotencyConflict, NewJob, UnknownReference, submit, submit_once
+from tasks.registry import load_kinds
 from tests.integration.rows import event_types, job_row
 
 
@@ -68,3 +75,18 @@ def test_an_owner_s_first_submissions_may_come_at_once(database: Database, owner
     with ThreadPoolExecutor(8) as pool:
         job_ids = list(pool.map(attempt, range(32)))
     assert sorted(job_row(database, job_id).fair_tag for job_id in job_ids) == list(range(32))
+
+
+def test_one_key_makes_one_set_of_jobs_from_many_threads(database: Database, owner_id: str) -> None:
+    kinds = load_kinds(("tests.unit.api.kinds",))
+    body = {"kind": "add_numbers", "spec": {"kind": "add_numbers", "a": 1, "b": 2}}
+    bodies = SubmissionBodies(kinds).validate_many([body, body])
+    services = cast(Services, SimpleNamespace(database=database, kinds=kinds))
+    holder = KeyHolder(owner_id, "ada", admin=False)
+
+    def attempt(_number: int) -> tuple[str, ...]:
+        return tuple(job.job_id for job in accept_many(services, holder, bodies, "k"))
+
+    with ThreadPoolExecutor(8) as pool:
+        (only,) = set(pool.map(attempt, range(32)))
+    assert len(set(only)) == 2

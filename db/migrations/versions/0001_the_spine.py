@@ -176,11 +176,18 @@ def upgrade() -> None:
             sqlite_where=sa.text("cleanup_needed"),
             postgresql_where=sa.text("cleanup_needed"),
         )
+        batch_op.create_index(
+            "ix_jobs_deadline",
+            ["state", "deadline_at"],
+            unique=False,
+            sqlite_where=sa.text("deadline_at IS NOT NULL"),
+            postgresql_where=sa.text("deadline_at IS NOT NULL"),
+        )
         batch_op.create_index("ix_jobs_due", ["state", "run_at"], unique=False)
         batch_op.create_index("ix_jobs_finished", ["finished_at"], unique=False)
         batch_op.create_index(
             "ix_jobs_hinted",
-            ["queue"],
+            ["queue", "state", "hinted_at", "kind"],
             unique=False,
             sqlite_where=sa.text("hinted_at IS NOT NULL"),
             postgresql_where=sa.text("hinted_at IS NOT NULL"),
@@ -351,6 +358,11 @@ def downgrade() -> None:
         )
         batch_op.drop_index("ix_jobs_finished")
         batch_op.drop_index("ix_jobs_due")
+        batch_op.drop_index(
+            "ix_jobs_deadline",
+            sqlite_where=sa.text("deadline_at IS NOT NULL"),
+            postgresql_where=sa.text("deadline_at IS NOT NULL"),
+        )
         batch_op.drop_index(
             "ix_jobs_cleanup", sqlite_where=sa.text("cleanup_needed"), postgresql_where=sa.text("cleanup_needed")
         )
