@@ -122,7 +122,8 @@ def h2o_arguments(settings: JvmSettings, layout: Layout) -> list[str]:
         "-disable_flow",
         # No path may be imported or exported: data comes by upload and leaves by download.
         *("-file_deny_glob", "**"),
-        *("-ice_root", str(layout.ice)),
+        # Relative to the working directory: H2O reads it as a URL and refuses blanks and quotes.
+        *("-ice_root", layout.ice.name),
         *("-log_dir", str(layout.logs)),
         # H2O's own log files are rotated; what it prints is not, and at INFO would be 8 MB for each AutoML.
         "-quiet",

@@ -22,7 +22,7 @@ from workers.runtimes.h2o_automl import create
 @pytest.fixture
 def own_keeper(tmp_path: Path) -> Iterator[KeeperProcess]:
     """A keeper that a test may do anything to."""
-    started = KeeperProcess(tmp_path / "home", free_port_pair(), "512m")
+    started = KeeperProcess(tmp_path / "a home, é", free_port_pair(), "512m")
     try:
         yield started
     finally:
