@@ -107,11 +107,3 @@ def known_keys(session: Session, keys: Sequence[str]) -> set[str]:
     artifacts = session.scalars(select(ArtifactRow.key).where(ArtifactRow.key.in_(keys)))
     files = session.scalars(select(FileRow.key).where(FileRow.key.in_(keys)))
     return {*artifacts, *files}
-
-
-def forget_old(session: Session, *, jobs: timedelta, events: timedelta) -> Sequence[str]:
-    """One batch of everything; returns store keys to delete after the commit."""
-    forget_idempotency_keys(session)
-    forget_workers(session)
-    forget_events(session, events)
-    return forget_jobs(session, jobs).keys
