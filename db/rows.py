@@ -109,8 +109,8 @@ class JobRow(Row):
     started_at: Mapped[datetime | None] = mapped_column(UtcTime)
     finished_at: Mapped[datetime | None] = mapped_column(UtcTime)
 
-    # The partial indexes hold all that their queries ask for: else SQLite takes another index, and chores of every second
-    # go through the whole backlog.
+    # The partial indexes hold all that their queries ask for: else SQLite takes another index, and chores of every
+    # second go through the whole backlog.
     __table_args__ = (
         Index("ix_jobs_order", "queue", "state", "precedence", "fair_tag", "id"),
         Index(

@@ -26,7 +26,6 @@ from db.workers import register
 from tasks.hints import BrokerUnavailable
 from tasks.registry import load_kinds
 
-
 _KINDS = ("add_numbers", "count_words")
 
 
