@@ -68,4 +68,3 @@ class JobStoppedEmpty(JobError):
     """The job was asked to end early and keep its best so far, but has nothing to keep yet."""
 
     code = "stopped_by_user"
-

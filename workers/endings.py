@@ -23,9 +23,10 @@ _ENDED_ON_REQUEST = frozenset({Reason.CANCELLED_BY_USER, Reason.STOPPED_BY_USER}
 
 
 class Why(Enum):
-    """Why the worker itself wants an attempt to end."""
+    """Why the worker itself wants an attempt to end; ``FORCED``: it was asked to, and did not."""
 
     ASKED = auto()
+    FORCED = auto()
     TIMED_OUT = auto()
     STALLED = auto()
     SHUTDOWN = auto()
@@ -71,7 +72,8 @@ def ending(token: Token, report: Report, why: Why | None, limits: Mapping[Why, s
         return lambda session: finish.fail(
             session, token, reason=reason, message=limits[why], retryable=again, metrics=report.metrics
         )
-    if why is Why.ASKED and (report.died is not None or report.code in _ENDED_ON_REQUEST):
+    # A runner that dies by itself while a stop is pending is lost like any other; the next attempt keeps the best.
+    if why is Why.FORCED or (why is Why.ASKED and report.code in _ENDED_ON_REQUEST):
         return lambda session: finish.end_cancelled(session, token, report.metrics)
     if report.died is not None:
         died = report.died

@@ -270,6 +270,8 @@ class Execution:
         while self._escalation and now > self._escalation[0][0]:
             _, step = self._escalation.pop(0)
             log.info("runner_" + step, job_id=self.token.job_id)
+            if self._why is Why.ASKED:
+                self._why = Why.FORCED
             self._runner.terminate() if step == "terminate" else self._runner.kill()
 
     def _queue_metrics(self) -> dict[str, float]:

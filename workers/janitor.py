@@ -18,18 +18,14 @@ from db.due import settle_waiting
 from db.engine import Database
 from db.hints import clear_stale_marks, count_marks
 from db.leases import expire_lapsed
-from db.settings import DatabaseSettings
 from db.stops import enforce_deadlines
-from db.store import Store
 from tasks.hints import BrokerUnavailable, HintSender
 from tasks.queues import Queue
 from workers.refill import refill
-from workers.retention import forget_old
 
 log = structlog.get_logger()
 
 _EVERY_SECONDS = 1.0
-_RETENTION_EVERY_SECONDS = 3600.0
 _STALE_AFTER = timedelta(seconds=2)
 
 
@@ -40,22 +36,17 @@ class Janitor:
         self,
         *,
         database: Database,
-        store: Store,
         sender: HintSender,
         queue: str,
-        settings: DatabaseSettings,
         clean_up: Callable[[], None],
     ) -> None:
         self._database = database
-        self._store = store
         self._sender = sender
         self._queue = queue
-        self._settings = settings
         self._clean_up = clean_up
         self._database_seen_since: float | None = None
         self._last_round = 0.0
         self._last_database_time = datetime.min.replace(tzinfo=UTC)
-        self._retention_due_at = time.monotonic() + random.uniform(60, 600)  # noqa: S311 - spreads the load
 
     def start(self) -> None:
         threading.Thread(target=self._loop, name="janitor", daemon=True).start()
@@ -86,7 +77,6 @@ class Janitor:
         for queue in Queue:
             refill(self._database, self._sender, queue)
         self._clean_up()
-        self._forget_old()
 
     def _watch_database(self, database_time: datetime) -> None:
         """Note since when the database has been seen without a gap.
@@ -118,9 +108,3 @@ class Janitor:
             cleared = clear_stale_marks(session, self._queue, older_than=_STALE_AFTER) if lost else 0
         if cleared:
             log.warning("hints_lost", queue=self._queue, hints=cleared)
-
-    def _forget_old(self) -> None:
-        if time.monotonic() < self._retention_due_at:
-            return
-        self._retention_due_at = time.monotonic() + _RETENTION_EVERY_SECONDS
-        forget_old(self._database, self._store, self._settings)

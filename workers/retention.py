@@ -1,11 +1,14 @@
 """Forgetting what is old, in batches, and deleting the files that no row names any more."""
 
+import random
+import threading
 import time
 from collections.abc import Callable, Iterable
 from datetime import timedelta
 from itertools import islice
 
 import structlog
+from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
 from db.engine import Database
@@ -15,8 +18,24 @@ from db.store import Store
 
 log = structlog.get_logger()
 
+_EVERY_SECONDS = 3600.0
 _ORPHANS_AFTER = timedelta(hours=24)
 _KEYS_AT_ONCE = 500
+
+
+def keep_forgetting(database: Database, store: Store, settings: DatabaseSettings) -> None:
+    """Forget what is old about once an hour, from a thread of its own: a round may take minutes."""
+
+    def loop() -> None:
+        while True:
+            # Workers that were started together are to take turns.
+            time.sleep(_EVERY_SECONDS * random.uniform(0.5, 1.5))  # noqa: S311
+            try:
+                forget_old(database, store, settings)
+            except OperationalError:
+                log.warning("forgetting_interrupted")
+
+    threading.Thread(target=loop, name="forget", daemon=True).start()
 
 
 def forget_old(database: Database, store: Store, settings: DatabaseSettings) -> None:

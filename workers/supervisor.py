@@ -26,6 +26,7 @@ from workers.janitor import Janitor
 from workers.lease_keeper import LeaseKeeper, lease_until
 from workers.recorder import Recorder
 from workers.refill import refill
+from workers.retention import keep_forgetting
 from workers.settings import WorkerSettings
 from workers.slots import Slot, Slots
 
@@ -56,6 +57,7 @@ class Supervisor:
         self._kinds = kinds
         self._claimant = claimant
         self._queue = queue
+        self._data = data
         self._slots = slots
         self._running: set[Execution] = set()
         self._lock = threading.Lock()
@@ -66,10 +68,8 @@ class Supervisor:
         self._workshop = Workshop(database, store, self._recorder, self._leases, settings.grace)
         self._janitor = Janitor(
             database=database,
-            store=store,
             sender=sender,
             queue=queue,
-            settings=data,
             clean_up=self._clean_up_idle,
         )
 
@@ -78,6 +78,7 @@ class Supervisor:
         self._leases.start()
         self._recorder.start()
         self._janitor.start()
+        keep_forgetting(self._database, self._workshop.store, self._data)
 
     def carry(self, task: Any, job_id: str) -> None:
         """The body of every Celery task: run the job that the hint names, if it is there to claim.

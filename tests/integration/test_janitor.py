@@ -1,16 +1,13 @@
 """After an outage of the database every lease has lapsed although the jobs run on, so the sweep waits."""
 
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 from sqlalchemy import event
 
 from db.claims import LEASE, Token
 from db.engine import Database
-from db.settings import DatabaseSettings
 from db.states import State
-from db.store import Store
 from tasks.hints import HintSender
 from tests.integration.rows import job_row, shift
 from workers import janitor as module
@@ -40,13 +37,11 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 
 
 @pytest.fixture
-def janitor(database: Database, clock: Clock, tmp_path: Path) -> Janitor:
+def janitor(database: Database, clock: Clock) -> Janitor:
     return Janitor(
         database=database,
-        store=Store(tmp_path / "store"),
         sender=HintSender("redis://127.0.0.1:1/0"),
         queue="cpu",
-        settings=DatabaseSettings(home=tmp_path),
         clean_up=lambda: None,
     )
 
