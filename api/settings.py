@@ -16,5 +16,5 @@ class ApiSettings(BaseSettings):
     max_upload_bytes: int = Field(default=20 * 1024**3, gt=0, description="Largest file that may be uploaded.")
     min_free_bytes: int = Field(default=1024**3, ge=0, description="Uploads are refused when the disk would have less.")
     max_spec_bytes: int = Field(default=1024**2, gt=0, description="Largest body of one submission.")
-    max_bulk_bytes: int = Field(default=64 * 1024**2, gt=0, description="Largest body of a bulk submission.")
+    max_bulk_bytes: int = Field(default=16 * 1024**2, gt=0, description="Largest body of a bulk submission.")
     keep_alive: timedelta = Field(default=timedelta(seconds=15), description="Between comments in a quiet stream.")
