@@ -21,7 +21,8 @@ class AccessLog:
             await self._app(scope, receive, send)
             return
         started = time.perf_counter()
-        status = 0
+        # An error that nothing here turned into an answer is answered outside of all middleware, with this.
+        status = 500
 
         async def noting(message: Message) -> None:
             nonlocal status

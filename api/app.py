@@ -9,6 +9,7 @@ from fastapi import FastAPI
 
 from api.access_log import AccessLog
 from api.documentation import add_documentation
+from api.no_nul import NoNul
 from api.problems import handle_problems
 from api.routes import catalog, events, files, health, jobs, outcomes
 from api.routes.submissions import submissions_router
@@ -43,6 +44,7 @@ def make_app(services: Services) -> FastAPI:
     )
     app.state.services = services
     handle_problems(app)
+    app.add_middleware(NoNul)
     app.add_middleware(AccessLog)
     for router in (submissions_router(bodies), jobs.router, events.router, outcomes.router):
         app.include_router(router)

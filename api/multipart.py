@@ -11,6 +11,7 @@ from api.problems import FieldError, Problem, invalid
 
 _MEDIA_TYPE = re.compile(r"[a-z0-9][a-z0-9!#$&^_.+-]*/[a-z0-9][a-z0-9!#$&^_.+-]*")
 _LONGEST_NAME = 255
+_LONGEST_MEDIA_TYPE = 200
 
 
 class FilePart:
@@ -98,11 +99,14 @@ class FilePart:
 def _plain_name(sent: str) -> str:
     """The last part of what may be a path on the sender's machine, without control characters."""
     name = re.split(r"[/\\]", sent)[-1]
-    return "".join(char for char in name if char.isprintable())[-_LONGEST_NAME:] or "file"
+    name = "".join(char for char in name if char.isprintable())[-_LONGEST_NAME:]
+    return "file" if name in ("", ".", "..") else name
 
 
 def _media_type(sent: str, name: str) -> str:
     media_type = sent.partition(";")[0].strip().lower()
+    if len(media_type) > _LONGEST_MEDIA_TYPE:
+        return "application/octet-stream"
     if _MEDIA_TYPE.fullmatch(media_type) and media_type != "application/octet-stream":
         return media_type
     return mimetypes.guess_type(name)[0] or "application/octet-stream"

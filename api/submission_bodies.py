@@ -2,9 +2,20 @@
 
 import json
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import Annotated, Any, Literal, Union
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, JsonValue, TypeAdapter, ValidationError, create_model
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BaseModel,
+    ConfigDict,
+    Field,
+    JsonValue,
+    TypeAdapter,
+    ValidationError,
+    create_model,
+)
 
 from api.problems import FieldError, Problem, invalid
 from tasks.contracts import ArtifactInput, FileInput, JobSpec
@@ -16,6 +27,13 @@ MOST_ERRORS = 100
 _INPUT_SHAPES = {FileInput.__name__, ArtifactInput.__name__}
 TagName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:/-]{0,62}$")]
 TagValue = Annotated[str, Field(max_length=255)]
+
+
+def _in_utc(when: datetime) -> datetime:
+    try:
+        return when.astimezone(UTC)
+    except OverflowError as exc:
+        raise ValueError("In UTC this time is outside of the years 1 to 9999.") from exc
 
 
 class SubmissionBody(BaseModel):
@@ -34,7 +52,9 @@ class SubmissionBody(BaseModel):
         default=None, gt=0, description="Longest time of one attempt; the kind's own limit if not given."
     )
     max_attempts: int | None = Field(default=None, ge=1, le=20, description="The kind's own number if not given.")
-    run_at: AwareDatetime | None = Field(default=None, description="Not before this time.")
+    run_at: Annotated[AwareDatetime, AfterValidator(_in_utc)] | None = Field(
+        default=None, description="Not before this time."
+    )
     after: list[str] = Field(default=[], max_length=100, description="Ids of jobs that must succeed first.")
     tags: dict[TagName, TagValue] = Field(default={}, max_length=32, description="Your own labels, to list jobs by.")
 

@@ -21,6 +21,8 @@ from db.states import EventType, State
 router = APIRouter(prefix="/v1/jobs", tags=["jobs"])
 
 _STREAM_BATCH = 500
+# What the databases take as a number.
+_HIGHEST_NUMBER = 2**31 - 1
 # A client that loses the connection comes back after this long.
 _RECONNECT_MS = 1000
 
@@ -54,7 +56,7 @@ async def get_events(
     services: ServicesOf,
     job_id: str,
     format: Annotated[Literal["sse", "json"], Query(description="json: a page instead of a stream.")] = "sse",  # noqa: A002 - the parameter's public name
-    after: Annotated[int, Query(ge=0, description="Only events numbered above this.")] = 0,
+    after: Annotated[int, Query(ge=0, le=_HIGHEST_NUMBER, description="Only events numbered above this.")] = 0,
     limit: Annotated[int, Query(ge=1, le=1000, description="Most events in a page.")] = 500,
     last_event_id: Annotated[str | None, Header(description="Resumes a stream; wins over `after`.")] = None,
 ) -> Response | EventPage:

@@ -162,3 +162,39 @@ def test_no_ml_library_is_imported() -> None:
     )
     done = subprocess.run([sys.executable, "-P", "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize(
+    ("address", "status"),
+    [
+        ("/v1/jobs/%00", 404),
+        ("/v1/files/a%00b/content", 404),
+        ("/v1/kinds/%00", 404),
+        ("/docs/assets/%00", 404),
+        ("/v1/jobs?kind=%00", 422),
+        ("/v1/jobs?cursor=%00", 422),
+        ("/v1/jobs?tag.a=%00", 422),
+        ("/v1/files?cursor=a%00", 422),
+        ("/v1/jobs/x/events?format=json&after=2147483648", 422),
+    ],
+)
+def test_odd_addresses_are_problems(shared_client: TestClient, address: str, status: int) -> None:
+    answer = shared_client.get(address)
+    assert (answer.status_code, answer.headers["content-type"]) == (status, "application/problem+json")
+
+
+def test_the_access_log_knows_an_unexpected_error(client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_arguments: object) -> None:
+        raise ValueError
+
+    lines: list[dict[str, object]] = []
+
+    class Log:
+        def info(self, _event: str, **fields: object) -> None:
+            lines.append(fields)
+
+    monkeypatch.setattr("api.routes.catalog.live_workers", broken)
+    monkeypatch.setattr("api.access_log.log", Log())
+    client.get("/v1/workers")
+    client.get("/v1/kinds")
+    assert [(line["route"], line["status"]) for line in lines] == [("/v1/workers", 500), ("/v1/kinds", 200)]
