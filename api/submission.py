@@ -41,6 +41,18 @@ def accept_many(
         return _accept_many(services, holder, bodies, key)
 
 
+def known_before(services: Services, holder: KeyHolder, bodies: Sequence[SubmissionBody], key: str | None) -> bool:
+    """Whether the key stands for all of them already: they are written together, so the last tells of all."""
+    if key is None:
+        return False
+    last = BulkKey(f"{key}#{len(bodies) - 1}", _sha256(bodies[-1]))
+    try:
+        with services.database.read() as session:
+            return _is_known(session, holder, last)
+    except IdempotencyConflict as exc:
+        raise _key_reused() from exc
+
+
 def _accept_many(
     services: Services, holder: KeyHolder, bodies: Sequence[SubmissionBody], key: str | None
 ) -> Sequence[Accepted]:
@@ -52,6 +64,8 @@ def _accept_many(
                 FieldError(f"{index}.{error.field}", error.message, error.code)
                 for index, body in enumerate(bodies)
                 for error in missing_inputs(session, body.spec, holder.owner_id, body.after)
+                # A retry is answered even if the file that it names was deleted since.
+                if not keys or not _is_known(session, holder, keys[index])
             ]
             if errors:
                 raise invalid(errors[:MOST_ERRORS])
@@ -62,6 +76,11 @@ def _accept_many(
         identifier, index = exc.args
         error = _unknown(bodies[index], identifier)
         raise invalid([FieldError(f"{index}.{error.field}", error.message, error.code)]) from exc
+
+
+def _is_known(session: Session, holder: KeyHolder, key: BulkKey) -> bool:
+    earlier = earlier_submission(session, holder.owner_id, key=key.key, body_sha256=key.body_sha256)
+    return earlier is not None
 
 
 def _accept(services: Services, holder: KeyHolder, body: SubmissionBody, key: str | None) -> tuple[JobRow, bool]:

@@ -1,6 +1,7 @@
 """Submitting jobs."""
 
 import re
+from collections.abc import Sequence
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Header, Request, Response
@@ -13,8 +14,9 @@ from api.job_views import JobView
 from api.json_bodies import read_json
 from api.problems import FieldError, invalid
 from api.services import ServicesOf
-from api.submission import accept, accept_many
+from api.submission import accept, accept_many, known_before
 from api.submission_bodies import SubmissionBodies
+from db.bulk import Accepted
 
 MOST_IN_BULK = 10_000
 
@@ -79,14 +81,24 @@ def submissions_router(bodies: SubmissionBodies) -> APIRouter:
 
     @router.post("/bulk", status_code=202, summary="Submit many jobs at once", openapi_extra=_body_of(_BULK))
     async def submit_bulk(
-        holder: Holder, services: ServicesOf, request: Request, idempotency_key: IdempotencyKey = None
+        holder: Holder,
+        services: ServicesOf,
+        request: Request,
+        response: Response,
+        idempotency_key: IdempotencyKey = None,
     ) -> BulkView:
         """All are accepted in one transaction, or none: then each error's field begins with the item's index."""
         raw = await read_json(request, max_bytes=services.settings.max_bulk_bytes)
         items = _bulk_items(raw)
-        jobs = await run_in_threadpool(
-            lambda: accept_many(services, holder, bodies.validate_many(items), idempotency_key)
-        )
+
+        def accepted() -> tuple[bool, Sequence[Accepted]]:
+            valid = bodies.validate_many(items)
+            known = known_before(services, holder, valid, idempotency_key)
+            return known, accept_many(services, holder, valid, idempotency_key)
+
+        replayed, jobs = await run_in_threadpool(accepted)
+        if replayed:
+            response.headers["Idempotent-Replayed"] = "true"
         for queue in {job.queue for job in jobs}:
             services.hinter.poke(queue)
         return BulkView(jobs=[BulkJobView(index=i, id=job.job_id, state=job.state) for i, job in enumerate(jobs)])

@@ -67,6 +67,8 @@ def test_jobs_are_accepted_while_the_broker_is_away_and_told_of_later(client: Te
         ({**COUNT, "max_attempts": 0}, "max_attempts", "greater_than_equal"),
         ({**COUNT, "time_limit_seconds": 301}, "time_limit_seconds", "less_than_equal"),
         ({**COUNT, "run_at": "2030-01-01T00:00:00"}, "run_at", "timezone_aware"),
+        ({**COUNT, "run_at": "0001-01-01T00:00:00+14:00"}, "run_at", "value_error"),
+        ({**COUNT, "run_at": "9999-12-31T23:59:59-01:00"}, "run_at", "value_error"),
         ({**COUNT, "after": ["nobody"]}, "after.0", "unknown_job"),
         ({**COUNT, "tags": {'a"b': "c"}}, 'tags.a"b.[key]', "string_pattern_mismatch"),
         ([], "", "invalid"),
@@ -87,6 +89,7 @@ def test_what_is_wrong_is_named(shared_client: TestClient, body: object, field: 
         (b"{", "application/json", 400, "malformed_json"),
         (b'{"kind": "count_words", "spec": {"ratio": NaN}}', "application/json", 400, "malformed_json"),
         (b'{"kind": "count_words", "spec": {"text": "a\\u0000"}}', "application/json", 400, "malformed_json"),
+        (b'{"kind": "count_words", "spec": {"text": "a\\\\\\u0000"}}', "application/json", 400, "malformed_json"),
         (b"[" * 100_000, "application/json", 400, "malformed_json"),
         (b"kind=x", "application/x-www-form-urlencoded", 415, "not_json"),
         (b'"' + b"x" * 1_100_000 + b'"', "application/json", 413, "body_too_large"),
@@ -178,8 +181,45 @@ def test_bulk_is_all_or_nothing_with_errors_by_index(client: TestClient) -> None
 
 def test_bulk_with_a_key_is_recognised(client: TestClient) -> None:
     body, headers = {"jobs": [COUNT, COUNT]}, {"Idempotency-Key": "many"}
-    first = client.post("/v1/jobs/bulk", json=body, headers=headers).json()
-    assert client.post("/v1/jobs/bulk", json=body, headers=headers).json() == first
+    first = client.post("/v1/jobs/bulk", json=body, headers=headers)
+    again = client.post("/v1/jobs/bulk", json=body, headers=headers)
+    assert again.json() == first.json()
+    assert "idempotent-replayed" not in first.headers
+    assert again.headers["idempotent-replayed"] == "true"
+    other = {"jobs": [COUNT, {**COUNT, "priority": 1}]}
+    assert client.post("/v1/jobs/bulk", json=other, headers=headers).status_code == 409
+
+
+def test_an_escaped_backslash_makes_no_nul(shared_client: TestClient) -> None:
+    text = r"C:\u0000"
+    answer = shared_client.post("/v1/jobs", json={"kind": "count_words", "spec": {"text": text}})
+    assert (answer.status_code, answer.json()["spec"]["text"]) == (202, text)
+
+
+def test_a_bulk_of_millions_of_values_is_never_parsed(
+    shared_client: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    parsed: list[bytes] = []
+    monkeypatch.setattr("api.json_bodies.from_json", lambda body, **_options: parsed.append(body))
+    body = b'{"jobs":[' + b"[]," * 2_000_000 + b'"\\u0000"]}'
+    answer = shared_client.post("/v1/jobs/bulk", content=body, headers={"Content-Type": "application/json"})
+    assert (answer.status_code, answer.json()["code"], parsed) == (413, "body_too_large", [])
+
+
+def test_others_are_served_while_a_body_is_parsed(shared_client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    parsing, served = threading.Event(), threading.Event()
+
+    def slow(body: bytes, **_options: object) -> object:
+        parsing.set()
+        assert served.wait(10)
+        return json.loads(body)
+
+    monkeypatch.setattr("api.json_bodies.from_json", slow)
+    call = Background(lambda: shared_client.post("/v1/jobs", json=COUNT).status_code)
+    assert parsing.wait(10)
+    assert shared_client.get("/healthz").status_code == 200
+    served.set()
+    assert call.result() == 202
 
 
 @pytest.mark.parametrize("body", [{}, {"jobs": []}, {"jobs": [COUNT], "more": 1}, [COUNT], {"jobs": [COUNT] * 10_001}])
