@@ -76,17 +76,27 @@ def end_cancelled(session: Session, token: Token, metrics: Mapping[str, Any]) ->
     return _end_as_requested(session, job, metrics)
 
 
-def lose(session: Session, token: Token, *, cause: str) -> State:
-    """End the attempt because its worker or runner died. Counts towards ``MAX_LOSSES``, not as the job's failure."""
+def lose(
+    session: Session,
+    token: Token,
+    *,
+    cause: str,
+    reason: Reason = Reason.WORKER_LOST,
+    metrics: Mapping[str, Any] | None = None,
+) -> State:
+    """End the attempt because what it ran on died: its worker, its runner or its cluster. Counts towards
+    ``MAX_LOSSES``, not as the job's failure; many jobs may share a cluster that one of them brought down."""
     job = lock_running(session, token)
     if job.stop_request in _DISCARDING:
         return _end_as_requested(session, job, {})
-    _close_attempt(session, job, Outcome.LOST, Reason.WORKER_LOST, cause, {})
+    _close_attempt(session, job, Outcome.LOST, reason, cause, metrics or {})
     job.losses += 1
     if job.losses >= MAX_LOSSES:
-        message = f"The job lost its worker {job.losses} times; last: {cause}"
-        return _end(session, job, State.FAILED, Reason.WORKER_LOST, {"code": Reason.WORKER_LOST, "message": message})
-    return _requeue(session, job, Reason.WORKER_LOST)
+        message = f"The job lost what it ran on {job.losses} times; last: {cause}"
+        return _end(session, job, State.FAILED, reason, {"code": reason, "message": message})
+    # A worker that is gone takes no jobs, but a cluster that is gone needs time to come back.
+    pause = None if reason is Reason.WORKER_LOST else _FIRST_BACKOFF * 2 ** (job.losses - 1)
+    return _requeue(session, job, reason, after=pause)
 
 
 def hand_back(session: Session, token: Token) -> State:

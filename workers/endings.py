@@ -78,6 +78,10 @@ def ending(token: Token, report: Report, why: Why | None, limits: Mapping[Why, s
     if report.died is not None:
         died = report.died
         return lambda session: finish.lose(session, token, cause=died)
+    if report.code is Reason.CLUSTER_LOST:
+        return lambda session: finish.lose(
+            session, token, cause=report.message, reason=report.code, metrics=report.metrics
+        )
     return lambda session: finish.fail(
         session,
         token,

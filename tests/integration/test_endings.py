@@ -286,3 +286,13 @@ def test_another_owner_s_job_is_not_found(database: Database, submitted: Callabl
         assert find(session, job_id, "somebody else") is None
         assert find(session, job_id, owner_id) is not None
         assert find(session, job_id, None) is not None
+
+
+def test_a_lost_cluster_is_no_failure_of_the_job(database: Database, started: Callable[..., Token]) -> None:
+    token = started(max_attempts=1)
+    with database.write() as session:
+        state = finish.lose(session, token, cause="The cluster died.", reason=Reason.CLUSTER_LOST)
+    job = job_row(database, token.job_id)
+    assert (state, job.failures, job.losses, job.reason) == (State.WAITING, 0, 1, Reason.CLUSTER_LOST)
+    assert job.run_at is not None
+    assert story(database, token.job_id) == [(1, "lost", "cluster_lost")]

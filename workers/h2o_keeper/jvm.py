@@ -74,6 +74,9 @@ def start(settings: JvmSettings, layout: Layout, password: str) -> subprocess.Po
     command = [str(java_home() / "bin" / "java"), *java_arguments(settings, layout), *h2o_arguments(settings, layout)]
     # Run by path and isolated, the tether needs nothing from the environment, and the JVM inherits next to none.
     tied = [sys.executable, "-I", "-S", str(Path(tether.__file__)), str(os.getpid()), *command]
+    # What the last JVM said at its end is the evidence of why it ended.
+    if layout.output_file.exists():
+        layout.output_file.replace(layout.output_file.with_suffix(".log.1"))
     with layout.output_file.open("wb") as output:
         return subprocess.Popen(
             tied,

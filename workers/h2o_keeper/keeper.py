@@ -24,6 +24,9 @@ STOP_SECONDS = 7.0
 PORT_FREE_SECONDS = 5.0
 FIRST_BACKOFF_SECONDS = 0.5
 LONGEST_BACKOFF_SECONDS = 30.0
+ASK_EVERY_SECONDS = 10.0
+# A cluster that trains on all cores may be slow to answer, but not this slow.
+HANGS_AFTER_SECONDS = 120.0
 # A JVM that served this long was sound, so its death doesn't lengthen the pause before the next start.
 SOUND_SECONDS = 60.0
 
@@ -61,12 +64,12 @@ class Keeper:
             if cluster is not None:
                 self._layout.announce(cluster)
                 log.info("h2o_ready url=%s cluster_id=%s version=%s", cluster.url, cluster.cluster_id, cluster.version)
-                self._await_end(process)
+                self._await_end(process, cluster)
         finally:
             self._layout.withdraw()
             _stop(process)
         if not self._stopping.is_set():
-            log.error("h2o_died exit_code=%s output=%s", process.returncode, self._layout.output_file)
+            log.error("h2o_ended exit_code=%s output=%s", process.returncode, self._layout.output_file)
 
     def _await_health(self, process: subprocess.Popen[bytes], password: str) -> ClusterFile | None:
         """The cluster's data once it answers; None if the JVM ended, was too slow, or the keeper is to stop."""
@@ -80,9 +83,15 @@ class Keeper:
                 self._stopping.wait(0.2)
         return None
 
-    def _await_end(self, process: subprocess.Popen[bytes]) -> None:
-        while process.poll() is None and not self._stopping.wait(0.2):
-            pass
+    def _await_end(self, process: subprocess.Popen[bytes], cluster: ClusterFile) -> None:
+        """Return when the JVM has ended or hangs, or the keeper is to stop."""
+        watch = HealthWatch(cluster)
+        watch.start()
+        try:
+            while process.poll() is None and not watch.hangs() and not self._stopping.wait(0.2):
+                pass
+        finally:
+            watch.stop()
 
     def _wait_for_ports(self) -> None:
         """A JVM that was killed a moment ago may still be giving its memory back, and holds its ports until then."""
@@ -96,6 +105,44 @@ class Keeper:
                     )
                 if self._stopping.wait(0.1):
                     return
+
+
+class HealthWatch:
+    """Asks a cluster for a sign of life, from a thread of its own: an answer may take as long as it likes to fail."""
+
+    def __init__(self, cluster: ClusterFile, patience_seconds: float = HANGS_AFTER_SECONDS) -> None:
+        self._cluster = cluster
+        self._patience_seconds = patience_seconds
+        self._last_answer = time.monotonic()
+        self._ended = threading.Event()
+
+    def start(self) -> None:
+        threading.Thread(target=self._loop, name="watch-health", daemon=True).start()
+
+    def stop(self) -> None:
+        self._ended.set()
+
+    def hangs(self) -> bool:
+        """Whether the cluster has not been healthy for long, as when it is deadlocked or only collects garbage."""
+        return time.monotonic() - self._last_answer > self._patience_seconds
+
+    def _loop(self) -> None:
+        cluster = self._cluster
+        with httpx.Client(auth=(cluster.user, cluster.password), timeout=10.0, trust_env=False) as client:
+            while not self._ended.wait(min(ASK_EVERY_SECONDS, self._patience_seconds / 3)):
+                if _is_healthy(client, cluster):
+                    self._last_answer = time.monotonic()
+
+
+def _is_healthy(client: httpx.Client, cluster: ClusterFile) -> bool:
+    try:
+        answer = client.get(f"{cluster.url}/3/Cloud", params={"skip_ticks": "true"})
+    except httpx.TransportError:
+        return False
+    if answer.status_code != 200:
+        return False
+    cloud = answer.json()
+    return bool(cloud["cloud_healthy"] and cloud["consensus"])
 
 
 def _ask(client: httpx.Client, url: str, password: str, pid: int) -> ClusterFile | None:

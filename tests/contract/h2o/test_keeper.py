@@ -16,6 +16,8 @@ from tasks.errors import ClusterLost
 from tests.contract.h2o.conftest import long_spec, quick_spec, train
 from tests.contract.h2o.keeper_process import KeeperProcess, environment, free_port_pair, wait_until
 from tests.fakes.job_context import FakeJobContext
+from workers.h2o_keeper.keeper import HealthWatch
+from workers.h2o_keeper.layout import ClusterFile
 from workers.runtimes.h2o_automl import create
 
 
@@ -140,3 +142,24 @@ def test_the_jvm_dies_with_a_killed_keeper(own_keeper: KeeperProcess) -> None:
         assert int(after.await_cluster(first["cluster_id"])["pid"]) != jvm
     finally:
         after.stop()
+
+
+def test_a_jvm_that_hangs_is_noticed(own_keeper: KeeperProcess) -> None:
+    found = own_keeper.await_cluster()
+    pid = int(found["pid"])
+    cluster = ClusterFile(**{**found, "pid": pid})  # type: ignore[arg-type]
+    watch = HealthWatch(cluster, patience_seconds=3)
+    watch.start()
+    try:
+        assert not watch.hangs()
+        os.kill(pid, signal.SIGSTOP)
+        wait_until(watch.hangs, "the watch noticed")
+        os.kill(pid, signal.SIGCONT)
+        wait_until(lambda: not watch.hangs(), "the watch heard an answer again")
+    finally:
+        watch.stop()
+
+
+def test_what_the_last_jvm_said_is_kept(own_keeper: KeeperProcess) -> None:
+    os.kill(int(own_keeper.await_cluster()["pid"]), signal.SIGKILL)
+    wait_until((own_keeper.home / "h2o" / "jvm.log.1").exists, "the old log was kept")

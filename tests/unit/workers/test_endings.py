@@ -14,6 +14,7 @@ LIMITS = {Why.TIMED_OUT: "too long", Why.STALLED: "no progress"}
 SUCCESS = Report(succeeded=True, result={"a": 1})
 DIED = Report(died="killed by SIGKILL")
 FAILED = Report(code=Reason.UPSTREAM_ERROR, message="no answer", retryable=True)
+CLUSTER_LOST = Report(code=Reason.CLUSTER_LOST, message="gone", retryable=True)
 CANCELLED = Report(code=Reason.CANCELLED_BY_USER, message="cancelled")
 
 
@@ -39,6 +40,7 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, dict[str, Any]]]:
         (DIED, Why.TIMED_OUT, "fail"),
         (DIED, Why.STALLED, "fail"),
         (FAILED, None, "fail"),
+        (CLUSTER_LOST, None, "lose"),
         (FAILED, Why.ASKED, "fail"),
         (FAILED, Why.SHUTDOWN, "hand_back"),
         (CANCELLED, Why.ASKED, "end_cancelled"),
