@@ -1,6 +1,9 @@
 """Jobs that share a cluster don't mix, and leave nothing in it."""
 
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
 
 from tasks.errors import ClusterLost, JobCancelled
 from tests.contract.h2o.conftest import MakeJob, ask, left_in, long_spec, quick_spec, train
@@ -64,6 +67,32 @@ def test_clean_up_ends_a_training_that_nobody_watches(
         train(long_spec(), job, h2o)
     except ClusterLost:
         _clean_up(h2o, job)
+    assert sorted(left_in(client)) == before
+
+
+@pytest.mark.parametrize("target", ["house price", "größe"])
+@pytest.mark.parametrize("problem", ["classification", "regression"])
+def test_a_target_of_any_name_is_trained_and_leaves_nothing(
+    make_job: MakeJob,
+    h2o: H2OAutoMLRuntime,
+    client: H2OClient,
+    tables: dict[str, Path],
+    tmp_path: Path,
+    target: str,
+    problem: str,
+) -> None:
+    before = sorted(left_in(client))
+    tables["named"] = tmp_path / "named.csv"
+    rows = "".join(f"{n % 7},{n % 5},{(n % 7 > 3) + (n % 5) / 10 * (problem == 'regression')}\n" for n in range(200))
+    tables["named"].write_text(f"target,x,{target}\n{rows}")
+    job = make_job()
+    result = train(quick_spec("named", target, problem=problem, explain=True, include_algos=["GBM"]), job, h2o)
+    assert result.explanation_missing == []
+    assert job.saved_checkpoint is not None
+    unanswered = {**job.saved_checkpoint, "phase": "starting", "job_key": ""}
+    again = train(quick_spec("named", target, problem=problem), make_job(job.job_id, 2, unanswered), h2o)
+    assert (again.leader, again.runs) == (result.leader, 1)
+    _clean_up(h2o, job)
     assert sorted(left_in(client)) == before
 
 

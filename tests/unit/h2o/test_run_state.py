@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from workers.runtimes.h2o_automl.keys import RunKeys
+from workers.runtimes.h2o_automl.keys import RunKeys, response_name
 from workers.runtimes.h2o_automl.run_state import Entry, RunState, enter
 
 SAVED = RunState("0" * 32, "y", 1, "cluster-1", phase="training", job_key="k", spent_seconds=5, used_seconds=30)
@@ -73,6 +73,15 @@ class TestKeys:
         keys = RunKeys("0123456789abcdef" * 2, 3)
         assert keys.project == "job_0123456789abcdef0123456789abcdef_r3_automl"
         assert keys.automl("y") == f"{keys.project}@@y"
+
+    def test_h2o_replaces_all_but_letters_and_digits_in_the_automls_key(self) -> None:
+        keys = RunKeys("0" * 32, 1)
+        assert keys.automl("house price/a@b_1") == f"{keys.project}@@house_price_a_b_1"
+
+    def test_a_target_beyond_ascii_gets_a_free_name(self) -> None:
+        assert response_name("house price", ["house price"]) == "house price"
+        assert response_name("größe", ["größe"]) == "target"
+        assert response_name("größe", ["größe", "target", "target_2"]) == "target_3"
 
     @pytest.mark.parametrize("one", [RunKeys("a" * 32, 1), RunKeys("job", 1), RunKeys("job 1", 1)])
     @pytest.mark.parametrize("other", [RunKeys("a" * 32, 10), RunKeys("a" * 31 + "b", 1), RunKeys("job 10", 1)])

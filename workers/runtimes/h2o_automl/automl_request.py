@@ -11,17 +11,19 @@ def automl_request(
     *,
     columns: tuple[str, ...],
     features: tuple[str, ...],
+    response: str,
     budget_seconds: float,
     validated: bool,
 ) -> Json:
-    """``columns`` are all of the training frame's; those without a role are ignored.
+    """``columns`` are all of the dataset's; those without a role are ignored. ``response`` is the target's name in the
+    cluster.
 
     ``validated`` is whether there is a validation frame.
     """
     used = {spec.target, *features, *spec.special_columns.values()}
     input_spec: Json = {
         "training_frame": keys.frame("train"),
-        "response_column": spec.target,
+        "response_column": response,
         "ignored_columns": [column for column in columns if column not in used],
         **spec.special_columns,
     }

@@ -61,6 +61,7 @@ def _load(
     if facts.marked:
         copy_without_mark(path, path := job.scratch / "unmarked.csv")
     kind = "Enum" if data.problem == "classification" else "Numeric"
+    response = data.response(spec.target)
     with doing("reading the data"):
         rows = upload_table(
             client,
@@ -69,6 +70,7 @@ def _load(
             columns=facts.columns,
             separator=facts.separator,
             types={spec.target: kind},
+            renamed={} if response == spec.target else {spec.target: response},
             tick=lambda: heed_stop(job),
         )
     if rows != facts.rows:

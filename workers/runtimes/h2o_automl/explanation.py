@@ -27,7 +27,8 @@ Drawn = tuple[Table, bytes]
 
 @dataclass(frozen=True)
 class Subject:
-    """What is explained. ``entries`` are the leaderboard's, the leader first."""
+    """What is explained. ``entries`` are the leaderboard's, the leader first; ``response`` is the target's name in the
+    test frame."""
 
     spec: AutoMLSpec
     problem: str
@@ -35,6 +36,7 @@ class Subject:
     entries: tuple[LeaderboardEntry, ...]
     quality: Quality
     frame: TestFrame
+    response: str
 
     @property
     def leader(self) -> str:
@@ -111,12 +113,12 @@ def _roc(subject: Subject) -> Drawn | None:
     points = subject.quality.points
     if points is None:
         return None
-    positive = subject.frame.columns[subject.spec.target].levels[-1]
+    positive = subject.frame.columns[subject.response].levels[-1]
     return points, draw_roc(points, subject.quality.metrics["auc"] or 0.0, subject.leader, positive)
 
 
 def _residuals(job: JobContext, subject: Subject) -> Drawn:
-    table = residuals(subject.frame, subject.leader, subject.spec.target, job.scratch)
+    table = residuals(subject.frame, subject.leader, subject.response, job.scratch)
     return table, draw_residuals(table, subject.leader, subject.spec.target)
 
 
@@ -128,8 +130,8 @@ def _importance(subject: Subject) -> Drawn | None:
 def _dependence(subject: Subject, name: str) -> Drawn:
     frame, target = subject.frame, subject.spec.target
     feature = frame.columns[name]
-    levels = frame.columns[target].levels
-    classes = explained_classes(frame, target) if len(levels) > 2 else []
+    levels = frame.columns[subject.response].levels
+    classes = explained_classes(frame, subject.response) if len(levels) > 2 else []
     table = partial_dependence(frame, subject.leader, feature, classes)
     if not levels:
         answer = f"prediction of {target}"

@@ -42,12 +42,14 @@ def upload_table(
     columns: Sequence[str],
     separator: str | None,
     types: Mapping[str, str],
+    renamed: Mapping[str, str],
     tick: Callable[[], None],
 ) -> int:
     """Upload and parse a file into the frame ``key``; answers its number of rows.
 
     ``columns`` are the names as the check found them, and ``separator`` is None for Parquet. ``types`` sets H2O column
-    types (``Enum``, ``Numeric``, …) over H2O's guess. ``tick`` is called while H2O parses.
+    types (``Enum``, ``Numeric``, …) over H2O's guess. ``renamed`` columns get their new names, plain ASCII, in the end.
+    ``tick`` is called while H2O parses.
     """
     raw = f"{key}_raw"
     client.upload(path, raw)
@@ -80,6 +82,7 @@ def upload_table(
     )
     await_job(client, parse["job"]["key"]["name"], tick)
     _enforce_enums(client, key, [name for name, kind in types.items() if kind == "Enum"])
+    _rename(client, key, columns, renamed)
     return row_count(client, key)
 
 
@@ -121,6 +124,14 @@ def _enforce_enums(client: H2OClient, key: str, names: Sequence[str]) -> None:
     client.delete(f"/4/sessions/{path_part(session)}")
 
 
+def _rename(client: H2OClient, key: str, columns: Sequence[str], renamed: Mapping[str, str]) -> None:
+    """Give columns other names. Parsing can't: it would take a header with other names for a row of data."""
+    for name, new in renamed.items():
+        session = client.post("/4/sessions")["session_key"]
+        _rapids(client, session, f'(assign {key} (colnames= {key} [{columns.index(name)}] ["{new}"]))')
+        client.delete(f"/4/sessions/{path_part(session)}")
+
+
 def row_count(client: H2OClient, key: str) -> int:
     return int(client.get(f"/3/Frames/{path_part(key)}/light")["frames"][0]["rows"])
 
@@ -154,7 +165,7 @@ def remove_key(client: H2OClient, key: str, *, cascade: bool = True) -> None:
 
 
 def _rapids(client: H2OClient, session: str, expression: str) -> None:
-    # Expressions hold only keys and numbers of our own making: Rapids can set system properties of the JVM.
+    # Expressions hold only names and numbers of our own making: Rapids can set system properties of the JVM.
     client.post("/99/Rapids", {"ast": expression, "session_id": session})
 
 

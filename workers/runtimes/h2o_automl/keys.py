@@ -1,8 +1,22 @@
 """The names that one run of a job uses in a cluster."""
 
 import hashlib
+import itertools
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
+
+
+def response_name(target: str, columns: Iterable[str]) -> str:
+    """The name of the target column in the cluster: its own, or another that no column has if it isn't ASCII.
+
+    H2O makes the AutoML's key of it, and no request can name a key with other characters.
+    """
+    if target.isascii():
+        return target
+    taken = set(columns)
+    candidates = itertools.chain(["target"], (f"target_{number}" for number in itertools.count(2)))
+    return next(name for name in candidates if name not in taken)
 
 
 @dataclass(frozen=True)
@@ -33,8 +47,13 @@ class RunKeys:
         return f"{self.prefix}automl"
 
     def automl(self, target: str) -> str:
-        """The key that H2O gives the AutoML object of this project and response column."""
-        return f"{self.project}@@{target}"
+        """The key that H2O gives the AutoML object of this project and response column, an ASCII name."""
+        return f"{self.automl_prefix}{re.sub(r'[^A-Za-z0-9_]', '_', target)}"
+
+    @property
+    def automl_prefix(self) -> str:
+        """What the AutoML object's key begins with, whatever its response column."""
+        return f"{self.project}@@"
 
     def frame(self, role: str) -> str:
         """``role`` is ``data``, ``train``, ``validation``, ``test``, …"""

@@ -91,6 +91,7 @@ def _explain(
     def report(done: float, now: str) -> None:
         job.progress(share + (1 - share) * done, f"Explaining: {now}.")
 
+    response = data.response(spec.target)
     with opened_test_frame(client, trained.state.keys) as frame:
-        subject = Subject(spec, data.problem, data.features, trained.view.entries, quality, frame)
+        subject = Subject(spec, data.problem, data.features, trained.view.entries, quality, frame, response)
         return explain(job, subject, report)

@@ -94,7 +94,11 @@ class H2OAutoMLRuntime:
     ) -> RunState:
         saved = None if job.saved_checkpoint is None else RunState.from_document(job.saved_checkpoint)
         how, state = enter(
-            saved, job.job_id, spec.target, client.cluster_id, lambda run: training.look(client, run) is not None
+            saved,
+            job.job_id,
+            data.response(spec.target),
+            client.cluster_id,
+            lambda run: training.look(client, run) is not None,
         )
         if how is Entry.ATTACH:
             return training.attach(client, job, state)
@@ -111,6 +115,7 @@ class H2OAutoMLRuntime:
             state.keys,
             columns=data.dataset.columns,
             features=data.features,
+            response=data.response(spec.target),
             budget_seconds=state.remaining_seconds(spec.effective_max_runtime_secs),
             validated="validation" in parts_of(spec),
         )

@@ -9,6 +9,7 @@ from tasks.automl import AutoMLSpec
 from tasks.errors import InvalidInput
 from workers.runtimes.h2o_automl.column_facts import TableFacts, TargetFacts
 from workers.runtimes.h2o_automl.csv_table import read_csv
+from workers.runtimes.h2o_automl.keys import response_name
 from workers.runtimes.h2o_automl.parquet_table import is_parquet, read_parquet
 
 FEWEST_ROWS = 20
@@ -27,6 +28,11 @@ class CheckedData:
     problem: Literal["classification", "regression"]
     features: tuple[str, ...]
     classes: int
+
+    def response(self, target: str) -> str:
+        """What the target column is called in the cluster."""
+        tables = (self.dataset, self.validation, self.test)
+        return response_name(target, (name for table in tables if table is not None for name in table.columns))
 
 
 def check_tables(spec: AutoMLSpec, dataset: Path, validation: Path | None, test: Path | None) -> CheckedData:

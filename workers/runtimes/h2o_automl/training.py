@@ -60,11 +60,14 @@ def attach(client: H2OClient, job: JobContext, state: RunState) -> RunState:
 
 def find_job(client: H2OClient, state: RunState) -> str:
     """The key of the H2O job that trains the AutoML. Lists every job that the cluster ever had: not for polling."""
-    wanted = state.keys.automl(state.target)
     for listed in client.get("/3/Jobs")["jobs"]:
-        if (listed["dest"] or {}).get("name") == wanted:
+        if _destination(listed).startswith(state.keys.automl_prefix):
             return str(listed["key"]["name"])
     raise ClusterLost("The cluster has the AutoML but no longer its job; it will be trained anew.")
+
+
+def _destination(h2o_job: Json) -> str:
+    return (h2o_job["dest"] or {}).get("name") or ""
 
 
 def cancel(client: H2OClient, job_key: str) -> None:
