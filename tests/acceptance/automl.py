@@ -44,6 +44,12 @@ def left_in_h2o(program: Program) -> list[str]:
     """The keys of frames and models in the embedded cluster."""
     cluster = json.loads((program.home / "h2o" / "cluster.json").read_text())
     with httpx.Client(base_url=cluster["url"], auth=(cluster["user"], cluster["password"]), timeout=30) as h2o:
-        frames = [frame["frame_id"]["name"] for frame in h2o.get("/3/Frames").json()["frames"]]
-        models = [model["model_id"]["name"] for model in h2o.get("/3/Models").json()["models"]]
-    return frames + models
+        listed = [h2o.get("/3/Frames"), h2o.get("/3/Models")]
+    if not all(answer.is_success for answer in listed):
+        # H2O answers 404 when something it was just listing is removed.
+        return ["being removed"]
+    frames, models = (answer.json() for answer in listed)
+    return [
+        *(frame["frame_id"]["name"] for frame in frames["frames"]),
+        *(model["model_id"]["name"] for model in models["models"]),
+    ]

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
+_ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _LOOK_SECONDS = 0.2
 
 
@@ -27,7 +28,7 @@ class Signals:
 
     def catch(self) -> None:
         """From now on, and until the process ends. Call it in the main thread."""
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        for number in _ENDING:
             # nohup means it.
             if number != signal.SIGHUP or signal.getsignal(number) is not signal.SIG_IGN:
                 signal.signal(number, self._note)
@@ -56,5 +57,8 @@ class Signals:
         if self._number is not None:
             return
         self._number = number
+        # Not left to this handler: an interpreter that ends takes its handlers back, and would be killed at the last.
+        for further in _ENDING:
+            signal.signal(further, signal.SIG_IGN)
         if self._raises:
             raise ToldToEnd(number)
