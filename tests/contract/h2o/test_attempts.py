@@ -7,15 +7,26 @@ from pathlib import Path
 
 import pytest
 
-from tests.contract.h2o.conftest import MakeJob, quick_spec, train
+from tasks.errors import JobCancelled
+from tests.contract.h2o.conftest import MakeJob, left_in, quick_spec, train
 from tests.contract.h2o.keeper_process import KeeperProcess, environment, wait_until
 from tests.fakes.job_context import LeaseLost
+from workers.runtimes.h2o_automl import frames
 from workers.runtimes.h2o_automl.client import H2OClient
 from workers.runtimes.h2o_automl.frames import frame_names
 from workers.runtimes.h2o_automl.run_state import RunState
 from workers.runtimes.h2o_automl.runtime import H2OAutoMLRuntime
 
 SEVERAL: dict[str, object] = {"include_algos": ["GLM", "GBM", "DRF"], "max_models": 5, "nfolds": 3}
+
+
+@pytest.fixture
+def big_table(tables: dict[str, Path], tmp_path: Path) -> str:
+    """A table that takes a second or two to parse."""
+    tables["big"] = tmp_path / "big.csv"
+    lines = tables["circle"].read_text().splitlines(keepends=True)
+    tables["big"].write_text(lines[0] + "".join(lines[1:]) * 400)
+    return "big"
 
 
 def test_a_killed_client_is_followed_by_one_that_attaches(
@@ -85,6 +96,45 @@ def test_a_run_that_never_started_begins_again_without_its_frames(
     again = make_job(job.job_id, 2, state.document())
     assert train(quick_spec(), again, h2o).runs == 1
     assert stray not in frame_names(client)
+
+
+def test_an_attempt_killed_in_the_parse_is_followed_by_one_that_parses_again(
+    make_job: MakeJob, h2o: H2OAutoMLRuntime, big_table: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = make_job()
+
+    def die(*_arguments: object) -> None:
+        raise LeaseLost("killed")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(frames, "await_job", die)
+        with pytest.raises(LeaseLost):
+            train(quick_spec(big_table), first, h2o)
+    second = make_job(first.job_id, 2, first.saved_checkpoint)
+    assert train(quick_spec(big_table), second, h2o).runs == 1
+
+
+def test_a_job_cancelled_in_the_parse_leaves_nothing(
+    make_job: MakeJob, h2o: H2OAutoMLRuntime, client: H2OClient, big_table: str
+) -> None:
+    job = make_job()
+    job.on_checkpoint = lambda _document: job.request("cancel")
+    with pytest.raises(JobCancelled):
+        train(quick_spec(big_table), job, h2o)
+    assert job.saved_checkpoint is not None
+    h2o.clean_up(job.saved_checkpoint)
+    assert left_in(client, job.job_id) == []
+
+
+def test_an_automl_cancelled_in_the_cluster_is_trained_anew(
+    make_job: MakeJob, h2o: H2OAutoMLRuntime, client: H2OClient
+) -> None:
+    first = make_job()
+    train(quick_spec(), first, h2o)
+    assert first.saved_checkpoint is not None
+    second = make_job(first.job_id, 2, {**first.saved_checkpoint, "phase": "abandoned"})
+    assert train(quick_spec(), second, h2o).runs == 2
+    assert not [name for name in left_in(client, first.job_id) if "_r1_" in name]
 
 
 def test_an_automl_that_vanished_is_followed_by_the_next_run(

@@ -4,18 +4,24 @@ import re
 from collections.abc import Iterable
 
 from workers.runtimes.h2o_automl.client import H2OClient
-from workers.runtimes.h2o_automl.failures import H2OError
-from workers.runtimes.h2o_automl.frames import TERMINAL, frame_names, read_job, remove_key
+from workers.runtimes.h2o_automl.frames import end_jobs, frame_names, remove_key
 from workers.runtimes.h2o_automl.keys import RunKeys
 from workers.runtimes.h2o_automl.run_state import RunState
-from workers.runtimes.h2o_automl.training import cancel, find_job, look
+from workers.runtimes.h2o_automl.training import look
 
 _INSTANCE = re.compile(r"AutoML_\d+_\d{8}_\d{6}")
+
+
+def remove_run(client: H2OClient, state: RunState) -> None:
+    """Remove everything of one run of the job, whatever it is doing."""
+    end_jobs(client, state.keys.prefix)
+    remove_frames(client, state.keys.prefix, _remove_automl(client, state, state.run))
 
 
 def remove_job(client: H2OClient, state: RunState) -> None:
     """Remove everything of all runs of the job from this cluster. What is gone already is no error."""
     tags: set[str] = set()
+    end_jobs(client, RunKeys(state.job_id, state.run).job_prefix)
     for run in range(1, state.run + 1):
         tags |= _remove_automl(client, state, run)
     remove_frames(client, RunKeys(state.job_id, state.run).job_prefix, tags)
@@ -23,6 +29,7 @@ def remove_job(client: H2OClient, state: RunState) -> None:
 
 def remove_run_frames(client: H2OClient, keys: RunKeys) -> None:
     """Remove the frames of a run whose AutoML never started, so that it can begin again under the same names."""
+    end_jobs(client, keys.prefix)
     remove_frames(client, keys.prefix, ())
 
 
@@ -42,7 +49,6 @@ def _remove_automl(client: H2OClient, state: RunState, run: int) -> set[str]:
     view = look(client, of_run)
     if view is None:
         return set()
-    _end(client, state.job_key if run == state.run else "", of_run)
     texts = [*(entry.model_id for entry in view.entries), *(event.message for event in view.events)]
     tags = {found for text in texts for found in _INSTANCE.findall(text)}
     # The AutoML goes before the frames: its own clean-up reads them.
@@ -50,13 +56,3 @@ def _remove_automl(client: H2OClient, state: RunState, run: int) -> set[str]:
     for suffix in ("leaderboard", "eventlog", "custom_leaderboard"):
         remove_key(client, f"{keys.project}_{suffix}")
     return tags
-
-
-def _end(client: H2OClient, job_key: str, of_run: RunState) -> None:
-    try:
-        key = job_key or find_job(client, of_run)
-        if read_job(client, key)["status"] not in TERMINAL:
-            cancel(client, key)
-    except H2OError as exc:
-        if exc.status not in (400, 404):
-            raise

@@ -30,6 +30,8 @@ def translate(error: H2OError, doing: str) -> JobError:
     """The job error for what H2O answered while ``doing`` something (a phrase such as "parsing the data")."""
     if "OutOfMemory" in error.exception_type or "heap space" in error.message:
         return out_of_memory(doing)
+    if "already in use" in error.message:
+        return UpstreamError(f"H2O still works on the job's data at {doing}; the job will be tried again.")
     if error.status in (400, 412):
         return InvalidInput(f"H2O refused {doing}: {error.message}")
     return UpstreamError(f"H2O failed at {doing}: {error.message or f'status {error.status}'}")

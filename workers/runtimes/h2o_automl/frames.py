@@ -5,10 +5,12 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+from tasks.errors import JobError
 from workers.runtimes.h2o_automl.client import H2OClient, Json, path_part
 from workers.runtimes.h2o_automl.failures import H2OError, out_of_memory, plain_message
 
 TERMINAL = frozenset({"DONE", "FAILED", "CANCELLED"})
+CANCEL_SECONDS = 60.0
 _MOST_LISTINGS = 20
 
 
@@ -17,14 +19,51 @@ def read_job(client: H2OClient, job_key: str) -> Json:
     return answer
 
 
+def destination(h2o_job: Json) -> str:
+    """The key of what a job makes."""
+    return (h2o_job["dest"] or {}).get("name") or ""
+
+
+def listed_jobs(client: H2OClient, prefix: str) -> list[Json]:
+    """The jobs that make something with a name that begins with ``prefix``, of all that the cluster ever had: not for
+    polling."""
+    return [job for job in client.get("/3/Jobs")["jobs"] if destination(job).startswith(prefix)]
+
+
+def end_jobs(client: H2OClient, prefix: str) -> None:
+    """End what still works on things whose name begins with ``prefix``."""
+    for job in listed_jobs(client, prefix):
+        if job["status"] not in TERMINAL:
+            end_job(client, job["key"]["name"])
+
+
+def end_job(client: H2OClient, job_key: str) -> None:
+    """Cancel an H2O job and wait until it ended, at most a minute. One that is gone is no error."""
+    try:
+        client.post(f"/3/Jobs/{path_part(job_key)}/cancel")
+        deadline = time.monotonic() + CANCEL_SECONDS
+        while read_job(client, job_key)["status"] not in TERMINAL and time.monotonic() < deadline:
+            time.sleep(0.1)
+    except H2OError as exc:
+        if exc.status not in (400, 404):
+            raise
+
+
 def await_job(client: H2OClient, job_key: str, tick: Callable[[], None]) -> None:
-    """Wait for a short H2O job, calling ``tick`` between looks. Raises ``H2OError`` if it failed."""
+    """Wait for a short H2O job, calling ``tick`` between looks. Raises ``H2OError`` if it failed.
+
+    What ``tick`` raises ends the H2O job too, or its frames could be neither removed nor made again.
+    """
     pause = 0.02
     while True:
         job = read_job(client, job_key)
         if job["status"] in TERMINAL:
             break
-        tick()
+        try:
+            tick()
+        except JobError:
+            end_job(client, job_key)
+            raise
         time.sleep(pause)
         pause = min(pause * 1.5, 0.5)
     if job["status"] != "DONE":

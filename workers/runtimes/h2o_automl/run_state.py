@@ -13,15 +13,15 @@ from workers.runtimes.h2o_automl.keys import RunKeys
 # A run that begins with less can't train anything, so a nearly spent budget is stretched to it.
 SHORTEST_RUN_SECONDS = 10.0
 
-Phase = Literal["preparing", "starting", "training", "trained"]
+Phase = Literal["preparing", "starting", "training", "trained", "abandoned"]
 
 
 @dataclass(frozen=True)
 class RunState:
     """The checkpoint of a job: run ``run`` (from 1) in the cluster of that id.
 
-    ``job_key`` is empty until it is known. ``spent_seconds`` is what earlier runs trained, ``used_seconds`` what this
-    one had trained when last seen.
+    An ``abandoned`` run can't go on, though its cluster lives. ``job_key`` is empty until it is known.
+    ``spent_seconds`` is what earlier runs trained, ``used_seconds`` what this one had trained when last seen.
     """
 
     job_id: str
@@ -48,7 +48,7 @@ class RunState:
         return TypeAdapter(cls).validate_python(known)
 
     def next_run(self, cluster_id: str) -> "RunState":
-        """The run after this one, which ended with its cluster."""
+        """The run after this one, which ended with its cluster or was given up."""
         return RunState(
             job_id=self.job_id,
             target=self.target,
@@ -78,11 +78,11 @@ def enter(
     """Where an attempt goes on. ``is_known`` asks the cluster whether it has the AutoML of a run.
 
     An AutoML that the cluster knows is attached to. One that never started begins again under the same names, after
-    what it left was removed. One that is gone is followed by the next run.
+    what it left was removed. One that is gone, or was given up, is followed by the next run.
     """
     if saved is None:
         return Entry.BEGIN, RunState(job_id, target, 1, cluster_id)
-    if saved.cluster_id != cluster_id:
+    if saved.cluster_id != cluster_id or saved.phase == "abandoned":
         return Entry.BEGIN, saved.next_run(cluster_id)
     if saved.phase != "preparing" and is_known(saved):
         return Entry.ATTACH, saved

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import ClassVar
 
@@ -12,11 +12,11 @@ from tasks.errors import ClusterLost, JobCancelled
 from tasks.tabular import TrainingResult
 from workers.runtimes.h2o_automl import training
 from workers.runtimes.h2o_automl.automl_request import automl_request
-from workers.runtimes.h2o_automl.cleanup import remove_job, remove_run_frames
+from workers.runtimes.h2o_automl.cleanup import remove_job, remove_run, remove_run_frames
 from workers.runtimes.h2o_automl.client import H2OClient
 from workers.runtimes.h2o_automl.connection import ClusterSource, KeptCluster
 from workers.runtimes.h2o_automl.data_preparation import heed_stop, parts_of, prepare_frames
-from workers.runtimes.h2o_automl.failures import doing
+from workers.runtimes.h2o_automl.failures import H2OError, doing
 from workers.runtimes.h2o_automl.outcome import conclude
 from workers.runtimes.h2o_automl.run_state import Entry, RunState, enter
 from workers.runtimes.h2o_automl.table_check import CheckedData, check_tables
@@ -105,8 +105,9 @@ class H2OAutoMLRuntime:
         heed_stop(job)
         if how is Entry.REPEAT:
             remove_run_frames(client, state.keys)
-        if state.run > 1 and how is Entry.BEGIN:
-            job.log(f"The cluster lost the AutoML; run {state.run} starts on a new one.", "warning")
+        if saved is not None and how is Entry.BEGIN:
+            self._leave_run(client, saved)
+            job.log(f"The AutoML of run {saved.run} can't go on; run {state.run} begins.", "warning")
         job.checkpoint(state.document())
         job.progress(0.0, "Bringing the data into the cluster.")
         prepare_frames(client, job, spec, state.keys, data, paths)
@@ -122,6 +123,12 @@ class H2OAutoMLRuntime:
         heed_stop(job)
         with doing("starting the training"):
             return training.start(client, job, state, request)
+
+    def _leave_run(self, client: H2OClient, run: RunState) -> None:
+        """Remove a run that was given up, as far as that works now: the next one has other names."""
+        if run.cluster_id == client.cluster_id:
+            with suppress(H2OError):
+                remove_run(client, run)
 
 
 def _input_paths(spec: AutoMLSpec, job: JobContext) -> dict[str, Path]:

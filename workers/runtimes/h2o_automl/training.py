@@ -1,6 +1,8 @@
 """Starts an AutoML without waiting for it, or attaches to one, and watches it to its end."""
 
 import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 from tasks.automl import AutoMLSpec
@@ -9,7 +11,7 @@ from tasks.errors import ClusterLost, InvalidInput, JobCancelled, JobStoppedEmpt
 from workers.runtimes.h2o_automl.automl_view import AutoMLView, read_automl
 from workers.runtimes.h2o_automl.client import H2OClient, Json, path_part
 from workers.runtimes.h2o_automl.failures import H2OError, out_of_memory, plain_message
-from workers.runtimes.h2o_automl.frames import TERMINAL, read_job
+from workers.runtimes.h2o_automl.frames import TERMINAL, end_job, listed_jobs, read_job
 from workers.runtimes.h2o_automl.run_state import RunState
 from workers.runtimes.h2o_automl.training_progress import measure
 
@@ -20,8 +22,11 @@ CHECKPOINT_SECONDS = 15.0
 # H2O may finish a model and build the ensembles after its time; what takes longer than this is stuck.
 OVERTIME_SHARE = 0.5
 OVERTIME_SECONDS = 600.0
-CANCEL_SECONDS = 60.0
 _LEVELS: dict[str, LogLevel] = {"DEBUG": "debug", "INFO": "info", "WARN": "warning", "ERROR": "error"}
+
+
+class RunLost(ClusterLost):
+    """This run can't go on although its cluster answers, so the next attempt must not attach to it."""
 
 
 @dataclass(frozen=True)
@@ -52,32 +57,35 @@ def start(client: H2OClient, job: JobContext, state: RunState, request: Json) ->
 def attach(client: H2OClient, job: JobContext, state: RunState) -> RunState:
     """Find the H2O job of an AutoML that runs, or ran, in the cluster."""
     if not state.job_key:
-        state = replace(state, phase="training", job_key=find_job(client, state))
+        with abandoning(job, lambda: state):
+            state = replace(state, phase="training", job_key=find_job(client, state))
         job.checkpoint(state.document())
     job.log(f"Attached again to run {state.run} of the AutoML, which went on in the cluster.")
     return state
 
 
+@contextmanager
+def abandoning(job: JobContext, current: Callable[[], RunState]) -> Iterator[None]:
+    """Checkpoint that the run is given up when it turns out inside the block that it can't go on."""
+    try:
+        yield
+    except RunLost:
+        job.checkpoint(replace(current(), phase="abandoned").document())
+        raise
+
+
 def find_job(client: H2OClient, state: RunState) -> str:
-    """The key of the H2O job that trains the AutoML. Lists every job that the cluster ever had: not for polling."""
-    for listed in client.get("/3/Jobs")["jobs"]:
-        if _destination(listed).startswith(state.keys.automl_prefix):
-            return str(listed["key"]["name"])
-    raise ClusterLost("The cluster has the AutoML but no longer its job; it will be trained anew.")
-
-
-def _destination(h2o_job: Json) -> str:
-    return (h2o_job["dest"] or {}).get("name") or ""
+    """The key of the H2O job that trains the AutoML."""
+    for listed in listed_jobs(client, state.keys.automl_prefix):
+        return str(listed["key"]["name"])
+    raise RunLost("The cluster has the AutoML but no longer its job; it will be trained anew.")
 
 
 def cancel(client: H2OClient, job_key: str) -> None:
     """Cancel an H2O job and wait until it has ended, as far as it does within a minute."""
-    client.post(f"/3/Jobs/{path_part(job_key)}/cancel")
-    deadline = time.monotonic() + CANCEL_SECONDS
-    while read_job(client, job_key)["status"] not in TERMINAL:
-        if time.monotonic() > deadline:
-            raise ClusterLost("The cluster doesn't end a training that was cancelled; it will be trained anew.")
-        time.sleep(0.2)
+    end_job(client, job_key)
+    if read_job(client, job_key)["status"] not in TERMINAL:
+        raise RunLost("The cluster doesn't end a training that was cancelled; it will be trained anew.")
 
 
 class Watch:
@@ -97,9 +105,14 @@ class Watch:
         self._progress_due = 0.0
         self._checkpoint_due = time.monotonic() + CHECKPOINT_SECONDS
         self._warnings: list[str] = []
+        self._cancel_sent = False
 
     def until_end(self) -> Trained:
         """Wait for the training's end. Raises what its failure means."""
+        with abandoning(self._job, lambda: self._state):
+            return self._until_end()
+
+    def _until_end(self) -> Trained:
         while True:
             h2o_job = self._look_at_job()
             view = self._pass_on(h2o_job)
@@ -114,12 +127,12 @@ class Watch:
         try:
             return read_job(self._client, self._state.job_key)
         except H2OError as exc:
-            raise ClusterLost("The AutoML vanished from the cluster; it will be trained anew.") from exc
+            raise RunLost("The AutoML vanished from the cluster; it will be trained anew.") from exc
 
     def _pass_on(self, h2o_job: Json) -> AutoMLView:
         view = look(self._client, self._state)
         if view is None:
-            raise ClusterLost("The AutoML vanished from the cluster; it will be trained anew.")
+            raise RunLost("The AutoML vanished from the cluster; it will be trained anew.")
         for event in view.events[self._state.events_seen :]:
             self._job.log(plain_message(event.message), _LEVELS.get(event.level.upper(), "info"))
         elapsed = h2o_job["msec"] / 1000
@@ -155,14 +168,17 @@ class Watch:
         if mode == "cancel":
             cancel(self._client, self._state.job_key)
             raise JobCancelled("The training was cancelled.")
-        if mode == "stop" and not self._state.stopping:
+        # An earlier attempt may have died between saving that it stops and cancelling.
+        if (mode == "stop" or self._state.stopping) and not self._cancel_sent:
             self._job.log("Stopping early; the models so far are kept.")
             self._end_early()
 
     def _end_early(self) -> None:
         # Saved first, so that a later attempt knows that the cancelled AutoML was ended by us.
-        self._state = replace(self._state, stopping=True)
-        self._job.checkpoint(self._state.document())
+        if not self._state.stopping:
+            self._state = replace(self._state, stopping=True)
+            self._job.checkpoint(self._state.document())
+        self._cancel_sent = True
         cancel(self._client, self._state.job_key)
 
     def _require_health(self) -> None:
@@ -170,7 +186,7 @@ class Watch:
             return
         self._health_due = time.monotonic() + HEALTH_SECONDS
         if not self._client.healthy():
-            raise ClusterLost("The H2O cluster lost a node, and what it was computing with it.")
+            raise RunLost("The H2O cluster lost a node, and what it was computing with it.")
 
     def _require_timeliness(self, h2o_job: Json) -> None:
         """H2O reports a job as running for ever when it can't go on."""
@@ -196,7 +212,7 @@ class Watch:
         if self._state.stopping:
             return JobStoppedEmpty("The training was stopped before its first model was ready.")
         if status == "CANCELLED":
-            return ClusterLost("The AutoML was cancelled inside the cluster; it will be trained anew.")
+            return RunLost("The AutoML was cancelled inside the cluster; it will be trained anew.")
         cause = reason or plain_message(view.complaint or "")
         if "OutOfMemory" in cause or "heap space" in cause:
             return out_of_memory("training")

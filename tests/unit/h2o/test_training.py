@@ -1,0 +1,101 @@
+"""How a run is watched, ended and given up."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tasks.errors import ClusterLost, JobCancelled, UpstreamError
+from tasks.kinds.train_automl import TrainAutoML
+from tests.fakes.job_context import FakeJobContext
+from tests.unit.h2o.fake_client import FakeClient, h2o_job
+from workers.runtimes.h2o_automl import training
+from workers.runtimes.h2o_automl.cleanup import remove_run_frames
+from workers.runtimes.h2o_automl.failures import H2OError, translate
+from workers.runtimes.h2o_automl.frames import await_job
+from workers.runtimes.h2o_automl.run_state import Entry, RunState, enter
+
+STATE = RunState("0" * 32, "y", 1, "cluster-1", phase="training", job_key="k", used_seconds=30)
+SPEC = TrainAutoML.model_validate({"dataset": {"file": "f"}, "target": "y"})
+ONE_MODEL = {"columns": [{"name": "model_id"}], "data": [["GLM_1_AutoML_1_20260101_000000"]]}
+
+
+class FakeRun(FakeClient):
+    """A cluster with one H2O job, which a cancel ends."""
+
+    def __init__(self, dest: str, status: str = "RUNNING", board: Any = None) -> None:
+        self.job = h2o_job("k", status, dest)
+        super().__init__(
+            {
+                "GET /3/Jobs/k": lambda: {"jobs": [self.job]},
+                "GET /3/Jobs": lambda: {"jobs": [h2o_job("other", "RUNNING", "other"), self.job]},
+                "GET /3/Frames": lambda: {"frames": []},
+                "POST /3/Jobs/k/cancel": self._cancel,
+                f"GET /99/AutoML/{STATE.keys.project}": lambda: {
+                    "project_name": STATE.keys.project,
+                    "leaderboard": {"sort_metric": "auc"},
+                    "leaderboard_table": board,
+                    "event_log_table": None,
+                },
+            }
+        )
+
+    def _cancel(self) -> None:
+        self.job["status"] = "CANCELLED"
+
+
+@pytest.fixture
+def job(tmp_path: Path) -> FakeJobContext:
+    return FakeJobContext(tmp_path)
+
+
+def watch(client: FakeClient, job: FakeJobContext, state: RunState = STATE) -> training.Trained:
+    return training.Watch(client.as_client, job, SPEC, state, 1.0).until_end()
+
+
+def test_what_ends_a_wait_ends_the_h2o_job_too() -> None:
+    client = FakeRun("frame")
+
+    def cancel() -> None:
+        raise JobCancelled("It was cancelled.")
+
+    with pytest.raises(JobCancelled):
+        await_job(client.as_client, "k", cancel)
+    assert client.job["status"] == "CANCELLED"
+
+
+def test_a_parse_that_nobody_watches_is_ended_before_its_frames_are_removed() -> None:
+    client = FakeRun(STATE.keys.frame("data"))
+    remove_run_frames(client.as_client, STATE.keys)
+    assert client.job["status"] == "CANCELLED"
+    assert client.asked.index("POST /3/Jobs/k/cancel") < client.asked.index("GET /3/Frames")
+
+
+def test_data_in_use_is_tried_again() -> None:
+    error = H2OError(400, "IllegalArgumentException", "job_1_data is already in use.")
+    assert isinstance(translate(error, "reading the data"), UpstreamError)
+
+
+def test_a_run_cancelled_inside_the_cluster_is_abandoned(job: FakeJobContext) -> None:
+    with pytest.raises(ClusterLost, match="trained anew"):
+        watch(FakeRun("automl", "CANCELLED"), job)
+    assert job.checkpoints[-1]["phase"] == "abandoned"
+
+
+def test_an_abandoned_run_is_followed_by_the_next_one_with_the_remaining_budget() -> None:
+    how, state = enter(replace(STATE, phase="abandoned"), "j", "y", "cluster-1", lambda _run: True)
+    assert (how, state.run, state.spent_seconds, state.phase) == (Entry.BEGIN, 2, 30, "preparing")
+
+
+def test_a_job_that_is_not_found_abandons_its_run(job: FakeJobContext) -> None:
+    with pytest.raises(ClusterLost, match="trained anew"):
+        training.attach(FakeRun("other").as_client, job, replace(STATE, job_key=""))
+    assert job.checkpoints[-1]["phase"] == "abandoned"
+
+
+def test_a_stop_that_was_saved_but_never_sent_is_sent(job: FakeJobContext) -> None:
+    client = FakeRun("automl", board=ONE_MODEL)
+    trained = watch(client, job, replace(STATE, stopping=True))
+    assert trained.stopped_early
+    assert client.asked.count("POST /3/Jobs/k/cancel") == 1
