@@ -7,11 +7,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tasks.errors import ClusterLost, JobCancelled
+from tasks.errors import ClusterLost, JobCancelled, JobOutOfMemory
 from tasks.tabular import ConfusionMatrix
 from tests.fakes.job_context import FakeJobContext, LeaseLost
-from workers.runtimes.h2o_automl import explanation
+from tests.unit.h2o.fake_client import FakeClient
+from workers.runtimes.h2o_automl import explanation, test_frame
 from workers.runtimes.h2o_automl.failures import H2OError
+from workers.runtimes.h2o_automl.keys import RunKeys
 from workers.runtimes.h2o_automl.leader_quality import confusion_table
 from workers.runtimes.h2o_automl.model_agreement import pearson, same_label_share
 from workers.runtimes.h2o_automl.pictures.curves import draw_dependence, draw_residuals, draw_roc
@@ -141,3 +143,31 @@ class TestParts:
         job.request("cancel")
         with pytest.raises(JobCancelled):
             self.explain(job, monkeypatch, {})
+
+    def test_a_part_without_memory_is_named(self, job: FakeJobContext, monkeypatch: pytest.MonkeyPatch) -> None:
+        assert self.explain(job, monkeypatch, {"two": JobOutOfMemory("full")}).missing == ["two"]
+
+    def test_stop_keeps_the_parts_so_far(self, job: FakeJobContext, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(job, "save_artifact", lambda *_arguments: job.request("stop"))
+        made = self.explain(job, monkeypatch, {})
+        assert (made.missing, made.artifacts) == (["two", "three"], {"role": ["one.json", "one.png"]})
+
+    def test_a_training_that_was_stopped_is_explained(
+        self, job: FakeJobContext, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        job.request("stop")
+        assert self.explain(job, monkeypatch, {}).missing == []
+
+
+def test_a_cluster_lost_while_the_sample_is_open_keeps_what_was_made(monkeypatch: pytest.MonkeyPatch) -> None:
+    def lose(*_arguments: object) -> None:
+        raise ClusterLost("gone")
+
+    keys = RunKeys("0" * 32, 1)
+    monkeypatch.setattr(test_frame, "row_count", lambda _client, _key: 10_000)
+    monkeypatch.setattr(test_frame, "frame_columns", lambda _client, _key: [])
+    monkeypatch.setattr(test_frame, "split_frame", lambda *_arguments: None)
+    monkeypatch.setattr(test_frame, "remove_key", lambda *_arguments: None)
+    with test_frame.opened_test_frame(FakeClient({}).as_client, keys) as frame:
+        monkeypatch.setattr(test_frame, "remove_key", lose)
+    assert frame.sample == keys.frame("test_sample")

@@ -1,11 +1,12 @@
 """Explains a finished training, part by part: a part that fails is named as missing, and the job goes on."""
 
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 from tasks.automl import AutoMLSpec
 from tasks.contracts import JobContext, LeaderboardEntry
-from tasks.errors import ClusterLost, InvalidInput, JobCancelled, UpstreamError
+from tasks.errors import ClusterLost, InvalidInput, JobCancelled, JobOutOfMemory, UpstreamError
 from workers.runtimes.h2o_automl.failures import H2OError
 from workers.runtimes.h2o_automl.leader_quality import Quality, confusion_table
 from workers.runtimes.h2o_automl.model_agreement import model_agreement
@@ -18,9 +19,11 @@ from workers.runtimes.h2o_automl.test_frame import TestFrame
 from workers.runtimes.h2o_automl.variable_importance import variable_importance
 
 MOST_FEATURES = 50
+# A stopped job has ten minutes to end, which training may have used in part.
+STOPPED_SECONDS = 300.0
 # What can go wrong in one part without the others being in doubt. A lost cluster only ends the explanation: the models
 # and tables saved before are worth more than another training.
-PART_FAILURES = (H2OError, UpstreamError, InvalidInput, ArithmeticError, LookupError, ValueError)
+PART_FAILURES = (H2OError, UpstreamError, InvalidInput, JobOutOfMemory, ArithmeticError, LookupError, ValueError)
 
 Drawn = tuple[Table, bytes]
 
@@ -52,12 +55,21 @@ class Explanation:
 
 
 def explain(job: JobContext, subject: Subject, report: Callable[[float, str], None]) -> Explanation:
-    """Make every part, as a table and a picture. ``report`` takes the share that is done and what comes next."""
+    """Make every part, as a table and a picture. ``report`` takes the share that is done and what comes next.
+
+    A stop ends the explanation; one that ended the training before leaves it ``STOPPED_SECONDS``.
+    """
+    stop_due = time.monotonic() + (STOPPED_SECONDS if job.should_stop() == "stop" else 0)
     made = Explanation()
     parts = list(_parts(job, subject))
     for number, (role, name, make) in enumerate(parts):
-        if job.should_stop() == "cancel":
+        mode = job.should_stop()
+        if mode == "cancel":
             raise JobCancelled("The job was cancelled while its models were explained.")
+        if mode == "stop" and time.monotonic() >= stop_due:
+            job.log(f"Stopped: the explanation ends before {name}.")
+            made.missing.extend(left for _, left, _ in parts[number:])
+            break
         report(number / len(parts), name.replace("_", " "))
         try:
             drawn = make()

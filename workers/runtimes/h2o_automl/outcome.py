@@ -2,11 +2,12 @@
 
 from tasks.automl import AutoMLSpec
 from tasks.contracts import JobContext
+from tasks.errors import ClusterLost
 from tasks.tabular import TrainingResult
 from workers.runtimes.h2o_automl.automl_view import AutoMLView
 from workers.runtimes.h2o_automl.client import H2OClient, path_part
 from workers.runtimes.h2o_automl.data_preparation import frame_rows
-from workers.runtimes.h2o_automl.explanation import Explanation, Subject, explain
+from workers.runtimes.h2o_automl.explanation import PART_FAILURES, Explanation, Subject, explain
 from workers.runtimes.h2o_automl.leader_quality import Quality, measure_quality
 from workers.runtimes.h2o_automl.table_check import CheckedData
 from workers.runtimes.h2o_automl.tables import Table
@@ -92,6 +93,10 @@ def _explain(
         job.progress(share + (1 - share) * done, f"Explaining: {now}.")
 
     response = data.response(spec.target)
-    with opened_test_frame(client, trained.state.keys) as frame:
-        subject = Subject(spec, data.problem, data.features, trained.view.entries, quality, frame, response)
-        return explain(job, subject, report)
+    try:
+        with opened_test_frame(client, trained.state.keys) as frame:
+            subject = Subject(spec, data.problem, data.features, trained.view.entries, quality, frame, response)
+            return explain(job, subject, report)
+    except (ClusterLost, *PART_FAILURES) as exc:
+        job.log(f"The explanation is missing: {exc}", "warning")
+        return Explanation(missing=["explanation"])

@@ -2,12 +2,14 @@
 
 import csv
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
 
+from tasks.errors import ClusterLost
 from workers.runtimes.h2o_automl.client import H2OClient, path_part
+from workers.runtimes.h2o_automl.failures import H2OError
 from workers.runtimes.h2o_automl.frames import await_job, frame_columns, remove_key, row_count, split_frame
 from workers.runtimes.h2o_automl.keys import RunKeys
 
@@ -91,7 +93,9 @@ def opened_test_frame(client: H2OClient, keys: RunKeys) -> Iterator[TestFrame]:
     try:
         yield TestFrame(client, keys, whole, sample, row_count(client, sample), columns)
     finally:
-        remove_key(client, sample)
+        # Clean-up removes it too, and its loss is no reason to lose what was explained.
+        with suppress(ClusterLost, H2OError):
+            remove_key(client, sample)
 
 
 def _nothing() -> None:
