@@ -14,6 +14,7 @@ from turnout.errors import (
     ServerTrouble,
     ServerUnreachable,
     TurnoutError,
+    Unusable,
     WaitedTooLong,
 )
 from turnout.job import Job
@@ -56,6 +57,7 @@ __all__ = [
     "ServerTrouble",
     "ServerUnreachable",
     "TurnoutError",
+    "Unusable",
     "WaitedTooLong",
     "WorkerRecord",
 ]

@@ -110,10 +110,7 @@ class Client:
     def download_file(self, file: File | str, target: Path | str = ".") -> Path:
         """Keep an uploaded file as a local one; returns where it lies."""
         record = file if isinstance(file, File) else self.file(file)
-        place = Path(target)
-        return download(
-            self._transport, f"/v1/files/{record.id}/content", place / record.name if place.is_dir() else place
-        )
+        return download(self._transport, f"/v1/files/{record.id}/content", Path(target), record.name)
 
     def delete_file(self, file: File | str) -> None:
         """Raises ``Conflict`` while a job that is not final reads it."""

@@ -24,7 +24,7 @@ def find_connection(
     """Each from the first place that has it. A remembered key is shown only to the server it was remembered for."""
     kept_url, kept_key_file = _remembered(environment)
     found_url = (url or environment.get("TURNOUT_URL") or kept_url or DEFAULT_URL).rstrip("/")
-    found_key = api_key or environment.get("TURNOUT_API_KEY")
+    found_key = api_key or environment.get("TURNOUT_API_KEY") or None
     if found_key is None and kept_key_file is not None and found_url == (kept_url or "").rstrip("/"):
         found_key = _read_key(kept_key_file)
     return Connection(found_url, found_key)
@@ -56,5 +56,5 @@ def _remembered(environment: Mapping[str, str]) -> tuple[str | None, Path | None
 def _read_key(path: Path) -> str | None:
     try:
         return path.read_text().strip() or None
-    except OSError:
+    except (OSError, ValueError):
         return None

@@ -16,6 +16,10 @@ class ServerUnreachable(TurnoutError):
     """Nobody answers at the server's address, or the connection broke."""
 
 
+class Unusable(TurnoutError):
+    """What was given can't be used: an address, a key, a spec or a name. Nothing was sent or kept."""
+
+
 class ClientClosed(TurnoutError):
     """The client was closed, maybe by another thread, and can't be used any more. Make a new one."""
 

@@ -115,7 +115,7 @@ class Job:
 
     def download(self, name: str, target: Path | str = ".") -> Path:
         """Keep an artifact as a local file; returns where it lies."""
-        return download(self._transport, self._path(f"/artifacts/{quote(name, safe='')}"), Path(target))
+        return download(self._transport, self._path(f"/artifacts/{quote(name, safe='')}"), Path(target), name)
 
     def _path(self, more: str = "") -> str:
         return f"/v1/jobs/{self.id}{more}"

@@ -10,12 +10,13 @@ from typing import IO, Any
 import httpx
 
 from turnout.connection import Connection
-from turnout.errors import ClientClosed, NotAllowed, ServerUnreachable, refused
+from turnout.errors import ClientClosed, NotAllowed, ServerUnreachable, Unusable, refused
 
 _CONNECT_SECONDS = 5.0
 _ANSWER_SECONDS = 60.0
 _FIRST_PAUSE_SECONDS = 0.1
 _LONGEST_PAUSE_SECONDS = 2.0
+_HIGHEST_PORT = 65535
 _PASSING = {502, 503, 504}
 # How long a request is tried again; whoever follows a job outlasts a restart of the server.
 PATIENCE_SECONDS = 2.0
@@ -26,6 +27,9 @@ class Transport:
     """One server, one key, a pool of connections. Safe to use from several threads."""
 
     def __init__(self, connection: Connection) -> None:
+        host = _host_of(connection.url)
+        if connection.api_key is not None:
+            _require_header("The API key", connection.api_key)
         self.url = connection.url
         self._has_key = connection.api_key is not None
         headers = {"Authorization": f"Bearer {connection.api_key}"} if connection.api_key else {}
@@ -33,13 +37,18 @@ class Transport:
         # Reading the certificates takes longer than most commands, and a plain address has no use for them.
         verify = False if connection.url.startswith("http://") else httpx.create_ssl_context()
         # A proxy that the environment names is no way to this machine itself.
-        proxies = not _is_this_machine(httpx.URL(connection.url).host)
+        proxies = not _is_this_machine(host)
         self._http = httpx.Client(
             base_url=connection.url, headers=headers, timeout=timeout, trust_env=proxies, verify=verify
         )
 
     def close(self) -> None:
         self._http.close()
+
+    def require_open(self) -> None:
+        """Raises ``ClientClosed``."""
+        if self._http.is_closed:
+            raise ClientClosed("This client was closed; make a new one.")
 
     def get(
         self,
@@ -58,7 +67,11 @@ class Transport:
     def post(self, path: str, body: Any = None, *, idempotency_key: str | None = None) -> httpx.Response:
         """Sent again only if it carries an idempotency key, or never reached the server."""
         headers = {"Idempotency-Key": idempotency_key} if idempotency_key else {}
-        request = self._http.build_request("POST", path, json=body, headers=headers)
+        _require_header("The idempotency key", idempotency_key or "")
+        try:
+            request = self._http.build_request("POST", path, json=body, headers=headers)
+        except (TypeError, ValueError) as exc:
+            raise Unusable(f"This can't be written as JSON: {exc}.") from exc
         return self._send(request, repeatable=idempotency_key is not None)
 
     def delete(self, path: str) -> None:
@@ -134,6 +147,23 @@ class Transport:
         return ServerUnreachable(
             f"The server at {self.url} can't be reached ({type(exc).__name__}); "
             "start it with `turnout up`, or set TURNOUT_URL to where it runs."
+        )
+
+
+def _host_of(url: str) -> str:
+    try:
+        parts = httpx.URL(url)
+    except httpx.InvalidURL as exc:
+        raise Unusable(f"{url!r} is no address of a server: {exc}.") from exc
+    if parts.scheme not in ("http", "https") or not parts.host or (parts.port or 0) > _HIGHEST_PORT:
+        raise Unusable(f"{url!r} is no address of a server, such as http://127.0.0.1:8400.")
+    return parts.host
+
+
+def _require_header(what: str, value: str) -> None:
+    if not value.isascii() or not value.isprintable():
+        raise Unusable(
+            f"{what} has characters that HTTP can't carry; only those of ASCII that can be printed may be used."
         )
 
 

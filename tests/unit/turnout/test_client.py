@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from turnout import (
     NotAllowed,
     NotFound,
     ServerUnreachable,
+    Unusable,
     WaitedTooLong,
 )
 
@@ -112,6 +114,49 @@ def test_a_server_that_is_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
         client.upload(Path(__file__))
 
 
+@pytest.mark.parametrize("url", ["http://[::1", "127.0.0.1:8400", "ftp://host", "http://", "http://host:99999"])
+def test_an_address_that_is_none(url: str) -> None:
+    with pytest.raises(Unusable, match="no address"):
+        Client(url, "key")
+
+
+def test_what_http_or_json_cannot_carry(client: Client, server: Server) -> None:
+    with pytest.raises(Unusable, match="API key"):
+        Client(server.url, "schlüssel")
+    with pytest.raises(Unusable, match="idempotency key"):
+        client.submit("count_words", SPEC, idempotency_key="einmalig ü")
+    for odd in (float("nan"), {1}):
+        with pytest.raises(Unusable, match="JSON"):
+            client.submit("count_words", {"text": odd})
+
+
+@pytest.mark.parametrize(
+    ("name", "kept_as"),
+    [
+        ("../../up.csv", "up.csv"),
+        ("c:\\x\\win.csv", "win.csv"),
+        ("ü" * 200 + ".csv", "ü" * 108 + ".csv"),
+        ("a b%.csv", "a b%.csv"),
+    ],
+)
+def test_a_download_stays_in_its_directory(client: Client, tmp_path: Path, name: str, kept_as: str) -> None:
+    path = tmp_path / "data.csv"
+    path.write_text("a")
+    (tmp_path / "kept").mkdir()
+    file = replace(client.upload(path), name=name)
+    assert client.download_file(file, tmp_path / "kept") == tmp_path / "kept" / kept_as
+    for unusable in ("..", ".", "a/..", ""):
+        with pytest.raises(Unusable, match="no name"):
+            client.download_file(replace(file, name=unusable), tmp_path / "kept")
+    assert [kept.name for kept in (tmp_path / "kept").iterdir()] == [kept_as]
+
+
+def test_an_artifact_keeps_its_name(client: Client, worker: HandWorker, tmp_path: Path) -> None:
+    job = client.submit("count_words", SPEC)
+    worker.save(worker.start(job.id), "plot of größe.png", b"x")
+    assert job.download("plot of größe.png", tmp_path) == tmp_path / "plot of größe.png"
+
+
 def test_a_retried_submission_is_one_job(client: Client) -> None:
     first = client.submit("count_words", SPEC, idempotency_key="sdk")
     assert client.submit("count_words", SPEC, idempotency_key="sdk").id == first.id
@@ -139,9 +184,7 @@ def test_a_closed_client_ends_its_streams(server: Server) -> None:
     streaming = Background(follow)
     until(lambda: seen)
     client.close()
-    job_of_another = Client(server.url, server.serving.keys.ann).job(job.id)
-    job_of_another.cancel()
-    assert isinstance(streaming.result(), ClientClosed | list)
+    assert isinstance(streaming.result(), ClientClosed)
     with pytest.raises(ClientClosed):
         job.refresh()
 

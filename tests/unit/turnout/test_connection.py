@@ -12,6 +12,7 @@ def test_arguments_then_environment_then_what_was_remembered(tmp_path: Path) -> 
     assert find_connection(environment=environment) == Connection("http://127.0.0.1:1234", "kept")
     environment |= {"TURNOUT_URL": "http://127.0.0.1:1234/", "TURNOUT_API_KEY": "said"}
     assert find_connection(environment=environment) == Connection("http://127.0.0.1:1234", "said")
+    assert find_connection(environment=environment | {"TURNOUT_API_KEY": ""}).api_key == "kept"
     assert find_connection("http://x:1", "given", environment) == Connection("http://x:1", "given")
 
 
