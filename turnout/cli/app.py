@@ -1,5 +1,6 @@
 """The command itself, and how its errors end it."""
 
+import errno
 import importlib
 from importlib.metadata import version
 from typing import Any
@@ -24,6 +25,11 @@ class _Commands(click.Group):
             return super().invoke(ctx)
         except TurnoutError as exc:
             raise ended_by(exc) from exc
+        except OSError as exc:
+            if exc.errno == errno.EPIPE:
+                # Whoever read the output has left; click ends without a word.
+                raise
+            raise Ended(f"{exc.filename or 'The command'}: {exc.strerror or exc}.", Exit.FAILED) from exc
         except KeyboardInterrupt as exc:
             raise Ended("Interrupted.", Exit.INTERRUPTED) from exc
         finally:

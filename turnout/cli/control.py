@@ -5,12 +5,13 @@ from pathlib import Path
 
 import click
 
+from turnout.cli.options import known_id
 from turnout.cli.session import Session, json_option, pass_session, print_json, print_table
 from turnout.cli.wording import size
 
 
 @click.command()
-@click.argument("job_ids", nargs=-1, required=True)
+@click.argument("job_ids", nargs=-1, required=True, type=known_id)
 @json_option
 @pass_session
 def cancel(session: Session, job_ids: tuple[str, ...], as_json: bool) -> None:
@@ -19,7 +20,7 @@ def cancel(session: Session, job_ids: tuple[str, ...], as_json: bool) -> None:
 
 
 @click.command()
-@click.argument("job_ids", nargs=-1, required=True)
+@click.argument("job_ids", nargs=-1, required=True, type=known_id)
 @json_option
 @pass_session
 def stop(session: Session, job_ids: tuple[str, ...], as_json: bool) -> None:
@@ -55,7 +56,7 @@ def artifacts() -> None:
 
 
 @artifacts.command("ls")
-@click.argument("job_id")
+@click.argument("job_id", type=known_id)
 @json_option
 @pass_session
 def list_artifacts(session: Session, job_id: str, as_json: bool) -> None:
@@ -69,7 +70,7 @@ def list_artifacts(session: Session, job_id: str, as_json: bool) -> None:
 
 
 @artifacts.command("get")
-@click.argument("job_id")
+@click.argument("job_id", type=known_id)
 @click.argument("names", nargs=-1)
 @click.option(
     "-o", "--output", type=click.Path(path_type=Path), default=Path(), help="A directory; for one artifact, or a file."
@@ -91,7 +92,7 @@ def get_artifacts(session: Session, job_id: str, names: tuple[str, ...], output:
 
 
 @click.command("open")
-@click.argument("job_id", required=False)
+@click.argument("job_id", required=False, type=known_id)
 @json_option
 @pass_session
 def open_page(session: Session, job_id: str | None, as_json: bool) -> None:

@@ -4,6 +4,7 @@ from enum import IntEnum
 
 import click
 from rich.console import Console
+from rich.text import Text
 
 from turnout.errors import (
     BrokenDownload,
@@ -13,6 +14,7 @@ from turnout.errors import (
     Refused,
     ServerUnreachable,
     TurnoutError,
+    Unusable,
     WaitedTooLong,
 )
 from turnout.records import JobRecord
@@ -47,39 +49,35 @@ class Ended(click.ClickException):
 
     def show(self, file: object = None) -> None:  # noqa: ARG002 - click's signature
         console = Console(stderr=True, highlight=False, soft_wrap=True)
+        # Only a ``Text`` is safe from what looks like markup in a message.
         if self.message:
-            console.print(
-                f"[bold red]Error:[/] {_plain(self.message)}"
-                if self.exit_code != Exit.INTERRUPTED
-                else _plain(self.message)
-            )
+            heading = Text("Error: ", style="bold red") if self.exit_code != Exit.INTERRUPTED else Text()
+            console.print(Text.assemble(heading, self.message))
         for line in self._more:
-            console.print(_plain(line))
+            console.print(Text(line))
 
 
-def ended_by(error: TurnoutError) -> Ended:
-    """The ending that stands for an error."""
+def ended_by(error: TurnoutError, accepted_id: str | None = None) -> Ended:
+    """The ending that stands for an error; ``accepted_id``: of the job that was submitted before it."""
+    more = (f"Job {accepted_id} was submitted: turnout watch {accepted_id}",) if accepted_id else ()
     codes: list[tuple[type[TurnoutError], Exit]] = [
         (NotAllowed, Exit.NOT_ALLOWED),
         (NotFound, Exit.NOT_FOUND),
         (WaitedTooLong, Exit.WAITED_TOO_LONG),
         (ServerUnreachable, Exit.UNREACHABLE),
         (Invalid, Exit.USAGE),
+        (Unusable, Exit.USAGE),
         (BrokenDownload, Exit.FAILED),
     ]
     code = next((code for kind, code in codes if isinstance(error, kind)), Exit.FAILED)
     if isinstance(error, Refused) and error.errors:
         return Ended(
-            "The server refused this.", code, tuple(f"  {e.field}: {e.message}".rstrip() for e in error.errors)
+            "The server refused this.", code, tuple(f"  {e.field}: {e.message}".rstrip() for e in error.errors) + more
         )
-    return Ended(str(error), code)
+    return Ended(str(error), code, more)
 
 
 def detached(job_id: str) -> Ended:
     """Ctrl-C while following a job: the job goes on."""
     lines = (f"  turnout watch {job_id}    to follow it again", f"  turnout cancel {job_id}   to end it")
     return Ended("\nDetached; the job goes on.", Exit.INTERRUPTED, lines)
-
-
-def _plain(text: str) -> str:
-    return text.replace("[", "\\[")

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import click
 
+from turnout.cli.options import known_id
 from turnout.cli.session import Session, json_option, pass_session, print_json, print_table
 from turnout.cli.wording import age, size
 
@@ -42,7 +43,7 @@ def list_files(session: Session, limit: int, as_json: bool) -> None:
 
 
 @files.command("get")
-@click.argument("file_id")
+@click.argument("file_id", type=known_id)
 @click.option("-o", "--output", type=click.Path(path_type=Path), default=Path(), help="A directory, or a file.")
 @json_option
 @pass_session
@@ -56,7 +57,7 @@ def get_file(session: Session, file_id: str, output: Path, as_json: bool) -> Non
 
 
 @files.command("rm")
-@click.argument("file_ids", nargs=-1, required=True)
+@click.argument("file_ids", nargs=-1, required=True, type=known_id)
 @json_option
 @pass_session
 def remove(session: Session, file_ids: tuple[str, ...], as_json: bool) -> None:

@@ -4,6 +4,7 @@ import click
 
 from turnout.cli.endings import Exit, detached, of_job
 from turnout.cli.leaderboards import leaderboard_table
+from turnout.cli.options import known_id, seconds, tag
 from turnout.cli.session import Session, json_option, pass_session, print_fields, print_json, print_table
 from turnout.cli.watching import event_line, show_ending, watch
 from turnout.cli.wording import age, duration, moment
@@ -30,7 +31,7 @@ def ls(
     as_json: bool,
 ) -> None:
     """List jobs, newest first."""
-    wanted = dict(tag.partition("=")[::2] for tag in tags)
+    wanted = dict(map(tag, tags))
     records = [job.record for job in session.client.jobs(state=state, kind=kind, queue=queue, tags=wanted, limit=limit)]
     if as_json:
         print_json([record.raw for record in records])
@@ -40,7 +41,7 @@ def ls(
 
 
 @click.command()
-@click.argument("job_id")
+@click.argument("job_id", type=known_id)
 @json_option
 @pass_session
 def show(session: Session, job_id: str, as_json: bool) -> None:
@@ -73,7 +74,7 @@ def show(session: Session, job_id: str, as_json: bool) -> None:
 
 
 @click.command("watch")
-@click.argument("job_id")
+@click.argument("job_id", type=known_id)
 @json_option
 @pass_session
 def watch_job(session: Session, job_id: str, as_json: bool) -> None:
@@ -82,7 +83,7 @@ def watch_job(session: Session, job_id: str, as_json: bool) -> None:
     try:
         if as_json:
             _print_events(session, job_id, follow=True, only_logs=False, as_json=True)
-            record = job.refresh()
+            record = job.wait()
         else:
             record = watch(job, session.out)
     except KeyboardInterrupt as exc:
@@ -91,8 +92,8 @@ def watch_job(session: Session, job_id: str, as_json: bool) -> None:
 
 
 @click.command()
-@click.argument("job_ids", nargs=-1, required=True)
-@click.option("--timeout", type=float, metavar="SECONDS", help="Wait this long for each at most, then exit with 6.")
+@click.argument("job_ids", nargs=-1, required=True, type=known_id)
+@click.option("--timeout", type=seconds, metavar="SECONDS", help="Wait this long for each at most, then exit with 6.")
 @json_option
 @pass_session
 def wait(session: Session, job_ids: tuple[str, ...], timeout: float | None, as_json: bool) -> None:
@@ -113,7 +114,7 @@ def wait(session: Session, job_ids: tuple[str, ...], timeout: float | None, as_j
 
 
 @click.command()
-@click.argument("job_id")
+@click.argument("job_id", type=known_id)
 @click.option("-f", "--follow", is_flag=True, help="Go on until the job is final; the exit code tells its end.")
 @click.option("--all", "everything", is_flag=True, help="All events, not only log lines.")
 @json_option
@@ -126,14 +127,14 @@ def logs(session: Session, job_id: str, follow: bool, everything: bool, as_json:
     except KeyboardInterrupt as exc:
         raise detached(job_id) from exc
     if follow:
-        record = job.refresh()
+        record = job.wait()
         if not as_json:
             show_ending(session.err, record, None)
         click.get_current_context().exit(of_job(record))
 
 
 @click.command()
-@click.argument("job_id")
+@click.argument("job_id", type=known_id)
 @click.option("--csv", "as_csv", is_flag=True, help="Print CSV.")
 @json_option
 @pass_session
@@ -153,7 +154,7 @@ def leaderboard(session: Session, job_id: str, as_csv: bool, as_json: bool) -> N
 
 
 @click.command()
-@click.argument("job_id")
+@click.argument("job_id", type=known_id)
 @json_option
 @pass_session
 def attempts(session: Session, job_id: str, as_json: bool) -> None:

@@ -8,8 +8,9 @@ from typing import Any
 
 import click
 
-from turnout.cli.endings import Ended, Exit, detached, of_job
+from turnout.cli.endings import Ended, Exit, detached, ended_by, of_job
 from turnout.cli.kind_options import KindOptions
+from turnout.cli.options import seconds, tag
 from turnout.cli.session import Session, print_json
 from turnout.cli.watching import show_ending, watch
 from turnout.errors import NotFound, TurnoutError
@@ -25,11 +26,11 @@ def _job_options() -> list[click.Option]:
         ),
         click.Option(["--wait"], is_flag=True, help="Wait for the end; the exit code tells it."),
         click.Option(["--watch"], is_flag=True, help="Wait, and show progress and leaderboard as they grow."),
-        click.Option(["--timeout"], type=float, metavar="SECONDS", help="Wait this long at most, then exit with 6."),
+        click.Option(["--timeout"], type=seconds, metavar="SECONDS", help="Wait this long at most, then exit with 6."),
         click.Option(["--queue"], help="One of the kind's queues."),
         click.Option(["--priority"], type=click.IntRange(0, 9), help="9 goes first; 4 if not given."),
-        click.Option(["--deadline_seconds"], type=float, help="Fail when not done this long after submission."),
-        click.Option(["--time_limit_seconds"], type=float, help="Longest time of one attempt."),
+        click.Option(["--deadline_seconds"], type=seconds, help="Fail when not done this long after submission."),
+        click.Option(["--time_limit_seconds"], type=seconds, help="Longest time of one attempt."),
         click.Option(["--max_attempts"], type=int, help="How often to try."),
         click.Option(["--run_at"], metavar="TIME", help="Not before this time, such as 2030-01-31T08:00:00Z."),
         click.Option(["--after"], multiple=True, metavar="JOB", help="Only after this job succeeded; repeatable."),
@@ -99,7 +100,7 @@ def _submit(session: Session, kind: KindRecord, options: KindOptions, given: dic
         max_attempts=given["max_attempts"],
         run_at=_time(given["run_at"]),
         after=given["after"],
-        tags=dict(_tag(text) for text in given["tags"]),
+        tags=dict(map(tag, given["tags"])),
         idempotency_key=given["idempotency_key"],
     )
     if given["wait"] or given["watch"] or given["timeout"] is not None:
@@ -113,10 +114,10 @@ def _submit(session: Session, kind: KindRecord, options: KindOptions, given: dic
 
 def _follow(session: Session, job: Job, given: dict[str, Any]) -> None:
     """Wait for the end and exit with its code."""
+    session.err.print(f"Submitted {job.id}", style="dim")
     try:
         if given["watch"] and not given["as_json"]:
-            session.err.print(f"Submitted {job.id}", style="dim")
-            record = watch(job, session.out)
+            record = watch(job, session.out, given["timeout"])
         else:
             record = job.wait(given["timeout"])
             if given["as_json"]:
@@ -126,6 +127,8 @@ def _follow(session: Session, job: Job, given: dict[str, Any]) -> None:
                 show_ending(session.err, record, None)
     except KeyboardInterrupt as exc:
         raise detached(job.id) from exc
+    except TurnoutError as exc:
+        raise ended_by(exc, job.id) from exc
     click.get_current_context().exit(of_job(record))
 
 
@@ -154,13 +157,6 @@ def _time(text: str | None) -> datetime | None:
         return None
     try:
         when = datetime.fromisoformat(text)
-    except ValueError as exc:
+        return when if when.tzinfo else when.astimezone().astimezone(UTC)
+    except (ValueError, OverflowError) as exc:
         raise click.UsageError(f"--run_at: {text!r} is no time, such as 2030-01-31T08:00:00Z.") from exc
-    return when if when.tzinfo else when.astimezone().astimezone(UTC)
-
-
-def _tag(text: str) -> tuple[str, str]:
-    name, equals, value = text.partition("=")
-    if not equals:
-        raise click.UsageError(f"--tag: {text!r} is not NAME=VALUE.")
-    return name, value

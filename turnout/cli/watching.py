@@ -4,6 +4,7 @@ import queue
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
@@ -13,7 +14,7 @@ from rich.text import Text
 
 from turnout.cli.leaderboards import leaderboard_table
 from turnout.cli.wording import duration, state_style
-from turnout.errors import TurnoutError
+from turnout.errors import ServerTrouble, ServerUnreachable, WaitedTooLong
 from turnout.job import Job
 from turnout.records import Event, JobRecord, Leaderboard
 
@@ -23,9 +24,11 @@ _PLAIN_PROGRESS_SECONDS = 5.0
 _WIDEST_BAR = 30
 
 
-def watch(job: Job, console: Console) -> JobRecord:
-    """Show the job until it is final, and how it ended. Ctrl-C raises ``KeyboardInterrupt``; the job goes on."""
-    return _watch_live(job, console) if console.is_terminal else _watch_plainly(job, console)
+def watch(job: Job, console: Console, timeout_seconds: float | None = None) -> JobRecord:
+    """Show the job until it is final, and how it ended. Ctrl-C raises ``KeyboardInterrupt``; the job goes on. Raises
+    ``WaitedTooLong``."""
+    batches = _batches(job, timeout_seconds)
+    return _watch_live(job, console, batches) if console.is_terminal else _watch_plainly(job, console, batches)
 
 
 class _View:
@@ -91,23 +94,25 @@ class _View:
         return self.record.state in ("waiting", "queued")
 
 
-def _watch_live(job: Job, console: Console) -> JobRecord:
+def _watch_live(job: Job, console: Console, batches: Iterator[list[Event]]) -> JobRecord:
     view = _View(job, console)
+    board_is_new = False
     with Live(view, console=console, refresh_per_second=5, transient=True):
-        for events in _batches(job):
+        for events in batches:
             for event in events:
                 view.note(event)
-            if any(event.type in ("leaderboard", "final") for event in events):
-                view.board = job.leaderboard()
-            view.record = job.refresh()
-    show_ending(console, job.record, view.board)
-    return job.record
+            board_is_new = board_is_new or any(event.type == "leaderboard" for event in events)
+            # The stream, which outlasts a restart of the server, decides when it has been away for too long.
+            with suppress(ServerUnreachable, ServerTrouble):
+                view.record = job.refresh()
+                if board_is_new:
+                    view.board, board_is_new = job.leaderboard(), False
+    return _show_end(job, console)
 
 
-def _watch_plainly(job: Job, console: Console) -> JobRecord:
+def _watch_plainly(job: Job, console: Console, batches: Iterator[list[Event]]) -> JobRecord:
     next_progress, last_message = 0.0, None
-    board: Leaderboard | None = None
-    for events in _batches(job):
+    for events in batches:
         for event in events:
             if event.type == "progress":
                 message = event.data.get("message")
@@ -117,10 +122,14 @@ def _watch_plainly(job: Job, console: Console) -> JobRecord:
             line = event_line(event)
             if line:
                 console.print(line, soft_wrap=True, markup=False)
-        if any(event.type in ("leaderboard", "final") for event in events):
-            board = job.leaderboard()
-    show_ending(console, job.refresh(), board)
-    return job.record
+    return _show_end(job, console)
+
+
+def _show_end(job: Job, console: Console) -> JobRecord:
+    # Final already, so this waits only for a server that is away.
+    record = job.wait()
+    show_ending(console, record, job.leaderboard())
+    return record
 
 
 def event_line(event: Event) -> str:
@@ -164,33 +173,38 @@ def show_ending(console: Console, record: JobRecord, board: Leaderboard | None) 
     console.print(line, soft_wrap=True)
 
 
-def _batches(job: Job) -> Iterator[list[Event]]:
+def _batches(job: Job, timeout_seconds: float | None) -> Iterator[list[Event]]:
     """All events that have come, again and again; an empty batch every two seconds in which none came.
 
-    The stream is read in a thread, so that this one can look at the clock and be interrupted.
+    The stream is read in a thread, so that this one can look at the clock and be interrupted. Raises what the stream
+    does, and ``WaitedTooLong``.
     """
-    arrived: queue.Queue[Event | TurnoutError | None] = queue.Queue()
+    arrived: queue.Queue[Event | Exception | None] = queue.Queue()
+    give_up = None if timeout_seconds is None else time.monotonic() + timeout_seconds
 
     def read() -> None:
         try:
             for event in job.stream():
                 arrived.put(event)
             arrived.put(None)
-        except TurnoutError as exc:
+        except Exception as exc:  # noqa: BLE001 - raised again in the thread that would wait for it for ever
             arrived.put(exc)
 
     threading.Thread(target=read, name="events", daemon=True).start()
     while True:
         batch: list[Event] = []
         try:
-            item = arrived.get(timeout=_LOOK_SECONDS)
+            left = _LOOK_SECONDS if give_up is None else max(0.0, give_up - time.monotonic())
+            item = arrived.get(timeout=min(left, _LOOK_SECONDS))
             while item is not None:
-                if isinstance(item, TurnoutError):
+                if isinstance(item, Exception):
                     raise item
                 batch.append(item)
                 item = arrived.get_nowait()
         except queue.Empty:
             yield batch
+            if give_up is not None and time.monotonic() >= give_up:
+                raise WaitedTooLong(f"Job {job.id} is not final after {timeout_seconds:g} s; it goes on.") from None
             continue
         yield batch
         return

@@ -8,7 +8,7 @@ from click.testing import Result
 from tests.unit.api.serving import Background, HandWorker
 from tests.unit.turnout.conftest import Server
 from tests.waiting import until
-from turnout import Client
+from turnout import Client, ServerUnreachable
 from turnout.cli.endings import Exit
 
 Turnout = Callable[..., Result]
@@ -98,6 +98,16 @@ def test_a_spec_may_come_from_a_file_or_stdin(turnout: Turnout, client: Client) 
         (["submit", "count_words", "--spec", "nowhere.json"], "nowhere.json"),
         (["submit", "count_words", "--text", "x", "--tag", "novalue"], "NAME=VALUE"),
         (["submit", "count_words", "--text", "x", "--run_at", "soon"], "--run_at"),
+        (["submit", "count_words", "--text", "x", "--ratio", "nan"], "--ratio"),
+        (["submit", "count_words", "--text", "x", "--limits", '{"longest": NaN}'], "JSON"),
+        (["submit", "count_words", "--text", "x", "--deadline_seconds", "nan"], "--deadline_seconds"),
+        (["submit", "count_words", "--text", "x", "--timeout", "inf"], "--timeout"),
+        (["submit", "count_words", "--text", "x", "--idempotency_key", "ü"], "idempotency key"),
+        (["submit", "count_words", "--text", "x", "--run_at", "9999-12-31T23:59:59-01:00"], "run_at"),
+        (["wait", "x", "--timeout", "nan"], "--timeout"),
+        (["--url", "http://[::1", "ls"], "no address"),
+        (["ls", "--tag", "foo"], "NAME=VALUE"),
+        (["show", ""], "empty"),
         (["ls", "--state", "lazy"], "lazy"),
     ],
 )
@@ -144,6 +154,26 @@ def test_submit_and_wait(turnout: Turnout, worker: HandWorker, client: Client) -
     result = call.result()
     assert isinstance(result, Result)
     assert (result.exit_code, json.loads(result.stdout)["state"]) == (Exit.FAILED, "failed")
+
+
+@pytest.mark.parametrize("how", ["--wait", "--watch"])
+def test_whoever_waits_too_long_knows_the_job(turnout: Turnout, client: Client, how: str) -> None:
+    result = turnout("submit", "count_words", "--text", "slow", how, "--timeout", "0.05")
+    job_id = next(client.jobs()).id
+    assert (result.exit_code, f"Submitted {job_id}" in result.stderr) == (Exit.WAITED_TOO_LONG, True)
+    assert f"turnout watch {job_id}" in result.stderr
+
+
+def test_errors_after_the_submission_name_the_job(
+    turnout: Turnout, client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def away(*_arguments: object) -> None:
+        raise ServerUnreachable("It went [away] \\[/].")
+
+    monkeypatch.setattr("turnout.job.Job.wait", away)
+    result = turnout("submit", "count_words", "--text", "x", "--wait")
+    assert (result.exit_code, "It went [away] \\[/]." in result.stderr) == (Exit.UNREACHABLE, True)
+    assert f"turnout watch {next(client.jobs()).id}" in result.stderr
 
 
 def test_watch_tells_what_happens(turnout: Turnout, worker: HandWorker) -> None:
@@ -221,6 +251,8 @@ def test_files(turnout: Turnout) -> None:
     assert "data.csv" in turnout("files", "ls").stdout
     assert turnout("files", "get", file_id, "-o", "copy.csv").stdout == "copy.csv\n"
     assert Path("copy.csv").read_text() == "a,b\n"
+    nowhere = turnout("files", "get", file_id, "-o", "no/such/place")
+    assert (nowhere.exit_code, "no/such/place" in nowhere.stderr) == (Exit.FAILED, True)
     assert turnout("files", "rm", file_id).exit_code == 0
     assert turnout("files", "get", file_id).exit_code == Exit.NOT_FOUND
 

@@ -1,3 +1,5 @@
+import io
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
 
@@ -5,8 +7,8 @@ import pytest
 from rich.console import Console
 
 from tests.unit.api.serving import HandWorker
-from turnout import Client
-from turnout.cli.watching import _View
+from turnout import Client, Job, ServerUnreachable, WaitedTooLong
+from turnout.cli.watching import _View, watch
 from turnout.records import Event
 
 
@@ -40,3 +42,41 @@ def test_a_log_line_goes_with_the_work_it_tells_of(view: _View) -> None:
 
 def test_progress_has_room_on_a_narrow_screen(view: _View) -> None:
     assert "Training: 3 of 10 models trained" in shown(view, 80)
+
+
+@pytest.mark.parametrize("terminal", [True, False])
+def test_a_server_that_is_away_for_a_while(
+    client: Client, worker: HandWorker, monkeypatch: pytest.MonkeyPatch, terminal: bool
+) -> None:
+    job = client.submit("count_words", {"text": "one"})
+    token = worker.start(job.id)
+    worker.board(token, ("GBM_2", 0.91234), complete=True)
+    worker.succeed(token)
+
+    def away(_job: Job) -> None:
+        raise ServerUnreachable("away")
+
+    monkeypatch.setattr(Job, "refresh", away)
+    console = Console(file=io.StringIO(), force_terminal=terminal, width=100)
+    assert watch(job, console).state == "succeeded"
+    assert "GBM_2" in console.file.getvalue()  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("terminal", [True, False])
+def test_an_error_in_the_reading_thread_ends_the_watch(
+    client: Client, monkeypatch: pytest.MonkeyPatch, terminal: bool
+) -> None:
+    def broken(_job: Job) -> Iterator[Event]:
+        raise ValueError("not an event")
+        yield
+
+    monkeypatch.setattr(Job, "stream", broken)
+    with pytest.raises(ValueError, match="not an event"):
+        watch(client.submit("count_words", {"text": "one"}), Console(force_terminal=terminal, file=io.StringIO()))
+
+
+@pytest.mark.parametrize("terminal", [True, False])
+def test_watching_has_an_end(client: Client, terminal: bool) -> None:
+    job = client.submit("count_words", {"text": "one"})
+    with pytest.raises(WaitedTooLong, match=job.id):
+        watch(job, Console(force_terminal=terminal, file=io.StringIO()), timeout_seconds=0.05)
