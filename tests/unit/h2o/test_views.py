@@ -145,3 +145,19 @@ class TestProgress:
 
     def test_overtime_is_not_more_than_all(self) -> None:
         assert measure(models=3, max_models=0, elapsed_seconds=500, budget_seconds=100, now_training=None).fraction == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "plain"),
+    [
+        ("water.parser.ParseDataset$H2OParseException: Too many columns", "Too many columns"),
+        (
+            "DistributedException from /127.0.0.1:54321: 'Java heap space', caused by java.lang.OutOfMemoryError: full",
+            "'Java heap space', caused by full",
+        ),
+        ("water.DistributedException from localhost/127.0.0.1:54321: boom", "boom"),
+        ("class water.fvec.Frame job_1_data is already in use.", "job_1_data is already in use."),
+    ],
+)
+def test_messages_have_no_java_in_them(text: str, plain: str) -> None:
+    assert plain_message(text) == plain

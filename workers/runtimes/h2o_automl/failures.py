@@ -6,7 +6,11 @@ from contextlib import contextmanager
 
 from tasks.errors import InvalidInput, JobError, JobOutOfMemory, UpstreamError
 
-_JAVA_NAME = re.compile(r"\b(?:[a-z_]\w*\.)+[A-Z]\w*(?:Exception|Error|Throwable)\b:?\s*")
+_JAVA_NAME = re.compile(
+    r"(?:\b(?:[a-z_]\w*\.)+)?\bDistributedException from \S+?:\d+:?\s*"
+    r"|\b(?:[a-z_]\w*\.)+[A-Z][\w$]*(?:Exception|Error|Throwable)\b:?\s*"
+    r"|\bclass (?:[a-z_]\w*\.)+[A-Z][\w$]*\s*"
+)
 _STACK = re.compile(r"\n\s*at |\n?Caused by:|\n?Stacktrace:", re.IGNORECASE)
 
 
