@@ -43,6 +43,7 @@ _CLASSIFICATION_ONLY = frozenset(
 _REGRESSION_ONLY = frozenset(
     {"deviance", "MAE", "RMSLE", "gaussian", "poisson", "gamma", "tweedie", "laplace", "quantile", "huber"}
 )
+_TWO_CLASSES_ONLY = frozenset({"AUC", "AUCPR", "lift_top_group", "bernoulli"})
 _TREES = frozenset({"DRF", "GBM", "XGBoost"})
 DEFAULT_RUNTIME_SECONDS = 3600.0
 DEFAULT_BALANCE_SIZE = 5.0
@@ -210,4 +211,18 @@ class AutoMLSpec(TableTraining):
                 return f"{option} {value} doesn't apply to {problem}"
         if problem == "regression" and self.balance_classes:
             return "balance_classes doesn't apply to regression"
+        return None
+
+    def class_misfit(self, classes: int) -> str | None:
+        """Why these options don't fit a target with so many classes; None if they do."""
+        if classes == 2 and self.distribution == "multinomial":
+            return "distribution multinomial needs more than two"
+        if classes <= 2:
+            return None
+        for option in ("sort_metric", "stopping_metric", "distribution"):
+            value = getattr(self, option)
+            if value in _TWO_CLASSES_ONLY:
+                return f"{option} {value} applies to two only"
+        if self.monotone_constraints is not None:
+            return "monotone_constraints apply to two only"
         return None

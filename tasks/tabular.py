@@ -82,7 +82,9 @@ class TableTraining(JobSpec):
 
 
 class ConfusionMatrix(Frozen):
-    """``matrix[i][j]``: test rows of class ``labels[i]`` that were predicted to be ``labels[j]``."""
+    """``matrix[i][j]``: test rows of class ``labels[i]`` that were predicted to be ``labels[j]``. A row counts
+    once, whatever its weight.
+    """
 
     labels: list[str]
     matrix: list[list[int]]

@@ -8,7 +8,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from tasks.errors import InvalidInput
-from tests.contract.h2o.conftest import MakeJob, quick_spec, train
+from tests.contract.h2o.conftest import MakeJob, left_in, quick_spec, train
 from workers.runtimes.h2o_automl.client import H2OClient
 from workers.runtimes.h2o_automl.runtime import H2OAutoMLRuntime
 
@@ -134,3 +134,48 @@ def test_names_in_quotes_and_spaces_are_read_as_h2o_reads_them(
     result = train(quick_spec("spaced", features=["x 1", "größe, neu"], include_algos=["GBM"], explain=True), job, h2o)
     assert result.explanation_missing == []
     assert len(result.artifacts["partial_dependence"]) == 4
+
+
+def test_the_confusion_matrix_counts_rows_whatever_their_weight(
+    make_job: MakeJob, h2o: H2OAutoMLRuntime, client: H2OClient, tables: dict[str, Path], tmp_path: Path
+) -> None:
+    tables["weighted"] = tmp_path / "weighted.csv"
+    lines = tables["circle"].read_text().splitlines()
+    weighted = [lines[0] + ",w", *(f"{line},{0.3 + n % 3}" for n, line in enumerate(lines[1:]))]
+    tables["weighted"].write_text("\n".join(weighted) + "\n")
+    job = make_job()
+    result = train(quick_spec("weighted", weights_column="w", include_algos=["GBM"]), job, h2o)
+    assert result.confusion_matrix is not None
+    assert sum(map(sum, result.confusion_matrix.matrix)) == result.rows["test"]
+    assert not [name for name in left_in(client, job.job_id) if "unweighted" in name]
+
+
+def test_words_for_missing_values_mean_the_same_to_the_check_and_to_h2o(
+    make_job: MakeJob, h2o: H2OAutoMLRuntime, tables: dict[str, Path], tmp_path: Path
+) -> None:
+    for name, values in (("texts", ["a", "b", "n/a", ""]), ("numbers", ["0", "1", "NA", ""])):
+        tables[name] = tmp_path / f"{name}.csv"
+        tables[name].write_text("x,y\n" + "".join(f"{n % 4 + n % 3 / 10},{values[n % 4]}\n" for n in range(400)))
+    texts = train(quick_spec("texts", include_algos=["GBM"]), make_job(), h2o).confusion_matrix
+    numbers = train(quick_spec("numbers", include_algos=["GBM"]), make_job(), h2o).confusion_matrix
+    assert texts is not None
+    assert numbers is not None
+    assert (texts.labels, numbers.labels) == (["a", "b", "n/a"], ["0", "1"])
+
+
+def test_a_table_of_its_own_gets_the_datasets_types(
+    make_job: MakeJob, h2o: H2OAutoMLRuntime, tables: dict[str, Path], tmp_path: Path
+) -> None:
+    tables["codes"], tables["digits"] = tmp_path / "codes.csv", tmp_path / "digits.csv"
+    tables["codes"].write_text("x,y\n" + "".join(f"{['1', '2', '3', 'red'][n % 4]},{n % 2}\n" for n in range(200)))
+    tables["digits"].write_text("x,y\n" + "".join(f"{n % 3 + 1},{n % 2}\n" for n in range(200)))
+    spec = quick_spec("codes", test_dataset={"file": "digits"}, include_algos=["GBM"], explain=True)
+    result = train(spec, make_job(), h2o)
+    assert result.explanation_missing == []
+    tables["words"] = tmp_path / "words.csv"
+    tables["words"].write_text("x,y\n" + "".join(f"word {n % 3},{n % 2}\n" for n in range(200)))
+    times = tmp_path / "times.csv"
+    times.write_text("x,y\n" + "".join(f"2024-01-{n % 28 + 1:02},{n % 2}\n" for n in range(200)))
+    tables["times"] = times
+    with pytest.raises(InvalidInput, match="column 'x' of the test_dataset"):
+        train(quick_spec("times", test_dataset={"file": "words"}), make_job(), h2o)

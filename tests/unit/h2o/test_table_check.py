@@ -9,6 +9,7 @@ import pytest
 
 from tasks.errors import InvalidInput
 from tasks.kinds.train_automl import TrainAutoML
+from workers.runtimes.h2o_automl.column_facts import TargetFacts
 from workers.runtimes.h2o_automl.table_check import CheckedData, check_tables
 
 ROWS = "".join(f"{n},{n % 5},{'ab'[n % 2]}\n" for n in range(30))
@@ -144,6 +145,7 @@ def test_other_tables_must_fit_the_first(tmp_path: Path) -> None:
         ("x,y\n1,a\n", "The test_dataset has no column 'z'"),
         ("x,z,y\n1,2,c\n", "The test_dataset has the class 'c'"),
         ("x,z,y\n1,2,\n", "missing in every row of the test_dataset"),
+        ("x,z,y\n1,2,a\nred,2,a\n", "Column 'x' of the test_dataset has the text 'red' in line 3, but only numbers"),
     ):
         other.write_text(content)
         with pytest.raises(InvalidInput) as caught:
@@ -151,7 +153,68 @@ def test_other_tables_must_fit_the_first(tmp_path: Path) -> None:
         assert complaint in str(caught.value)
 
 
+def target_of(tmp_path: Path, values: list[str]) -> TargetFacts:
+    rows = "".join(f"{n},{n % 7},{values[n % len(values)]}\n" for n in range(60))
+    return check(tmp_path, "x,z,y\n" + rows).dataset.target
+
+
+def test_words_for_missing_values_are_classes_among_texts_as_in_h2o(tmp_path: Path) -> None:
+    found = target_of(tmp_path, ["a", "b", "n/a", ""])
+    assert (set(found.counts), found.present, found.missing) == ({"a", "b", "n/a"}, 45, 15)
+
+
+def test_words_for_missing_values_are_missing_among_numbers(tmp_path: Path) -> None:
+    found = target_of(tmp_path, ["0", "1", "NA", ""])
+    assert (set(found.counts), found.present, found.missing, set(found.words)) == ({"0", "1"}, 30, 30, {"NA"})
+
+
+@pytest.mark.parametrize("text", ["1_000", "inf", "-Infinity", "0x10", "\u0661", "1e400", "1d"])
+def test_only_what_h2o_reads_as_a_number_is_one(text: str) -> None:
+    facts = TargetFacts()
+    facts.see(text, 2)
+    assert not facts.numeric
+
+
+@pytest.mark.parametrize("text", ["1", "+1.", "-.5", "1e5", "1.5E-3", "7 "])
+def test_numbers_are_numbers(text: str) -> None:
+    facts = TargetFacts()
+    facts.see(text, 2)
+    assert facts.numeric
+
+
+@pytest.mark.parametrize(
+    ("classes", "options", "complaint"),
+    [
+        (3, {"sort_metric": "AUC"}, "has 3 classes, and sort_metric AUC applies to two only"),
+        (3, {"stopping_metric": "lift_top_group"}, "stopping_metric lift_top_group applies to two only"),
+        (3, {"distribution": "bernoulli"}, "distribution bernoulli applies to two only"),
+        (3, {"monotone_constraints": {"x": 1}}, "monotone_constraints apply to two only"),
+        (2, {"distribution": "multinomial"}, "distribution multinomial needs more than two"),
+    ],
+)
+def test_options_that_dont_fit_the_number_of_classes_are_named(
+    tmp_path: Path, classes: int, options: dict[str, object], complaint: str
+) -> None:
+    rows = "".join(f"{n},{n % 7},{'abc'[n % classes]}\n" for n in range(60))
+    with pytest.raises(InvalidInput) as caught:
+        check(tmp_path, "x,z,y\n" + rows, **options)
+    assert complaint in str(caught.value)
+
+
 class TestParquet:
+    def test_numbers_that_are_none_are_missing(self, tmp_path: Path) -> None:
+        values = [float("nan"), float("inf"), 1.5, 2.5, 3.25] * 10
+        found = check_file(self.write(tmp_path, {"x": list(range(50)), "y": values})).dataset.target
+        assert (found.present, found.missing, found.highest) == (30, 20, 3.25)
+
+    def test_texts_where_the_dataset_has_numbers_are_refused(self, tmp_path: Path) -> None:
+        first = tmp_path / "first.csv"
+        first.write_text("x,y\n" + "".join(f"{n},{'ab'[n % 2]}\n" for n in range(30)))
+        other = self.write(tmp_path, {"x": ["1", None, "red"], "y": ["a", "b", "a"]})
+        spec = TrainAutoML.model_validate({"dataset": {"file": "f"}, "target": "y", "test_dataset": {"file": "t"}})
+        with pytest.raises(InvalidInput, match="Column 'x' of the test_dataset has the text 'red'"):
+            check_tables(spec, first, None, other)
+
     def write(self, path: Path, columns: dict[str, object], compression: str = "snappy") -> Path:
         file = path / "table.parquet"
         pq.write_table(pa.table(columns), file, compression=compression)

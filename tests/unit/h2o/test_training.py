@@ -12,8 +12,9 @@ from tests.fakes.job_context import FakeJobContext
 from tests.unit.h2o.fake_client import FakeClient, h2o_job
 from workers.runtimes.h2o_automl import training
 from workers.runtimes.h2o_automl.cleanup import remove_run_frames
+from workers.runtimes.h2o_automl.client import LONG_READ_SECONDS
 from workers.runtimes.h2o_automl.failures import H2OError, translate
-from workers.runtimes.h2o_automl.frames import await_job
+from workers.runtimes.h2o_automl.frames import await_job, remove_key, split_frame
 from workers.runtimes.h2o_automl.run_state import Entry, RunState, enter
 
 STATE = RunState("0" * 32, "y", 1, "cluster-1", phase="training", job_key="k", used_seconds=30)
@@ -99,3 +100,13 @@ def test_a_stop_that_was_saved_but_never_sent_is_sent(job: FakeJobContext) -> No
     trained = watch(client, job, replace(STATE, stopping=True))
     assert trained.stopped_early
     assert client.asked.count("POST /3/Jobs/k/cancel") == 1
+
+
+def test_removing_and_splitting_may_take_long() -> None:
+    client = FakeClient({"DELETE /3/DKV/k": lambda: None, "POST /99/Rapids": dict})
+    client.answers |= {"POST /4/sessions": lambda: {"session_key": "s"}, "DELETE /4/sessions/s": lambda: None}
+    client.answers |= {"DELETE /3/DKV/k_random": lambda: None}
+    remove_key(client.as_client, "k")
+    split_frame(client.as_client, "k", [("a", 0.5), ("b", 0.5)], 1)
+    assert client.read_seconds["DELETE /3/DKV/k"] == LONG_READ_SECONDS
+    assert client.read_seconds["POST /99/Rapids"] == LONG_READ_SECONDS

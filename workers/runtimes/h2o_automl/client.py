@@ -75,11 +75,11 @@ class H2OClient:
         self._guard()
         return _json(self._send("POST", path, json=body, read_seconds=READ_SECONDS))
 
-    def delete(self, path: str, *, params: dict[str, str] | None = None) -> None:
+    def delete(self, path: str, *, params: dict[str, str] | None = None, read_seconds: float = READ_SECONDS) -> None:
         """Delete; that there was nothing to delete is no error."""
         self._guard()
         try:
-            self._send("DELETE", path, params=params, read_seconds=READ_SECONDS)
+            self._send("DELETE", path, params=params, read_seconds=read_seconds)
         except H2OError as exc:
             if exc.status != 404:
                 raise

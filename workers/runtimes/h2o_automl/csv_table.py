@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Protocol
 
 from tasks.errors import InvalidInput
-from workers.runtimes.h2o_automl.column_facts import MISSING_WORDS, TableFacts, TargetFacts
+from workers.runtimes.h2o_automl.column_facts import MISSING_WORDS, TableFacts, TargetFacts, is_text
 
 SEPARATORS = (",", ";", "\t", "|")
 _SAMPLE_CHARACTERS = 65536
@@ -39,7 +39,9 @@ class RowReader(Protocol):
     def __next__(self) -> list[str]: ...
 
 
-def read_csv(path: Path, role: str, target: str, wanted: Sequence[str] | None) -> TableFacts:
+def read_csv(
+    path: Path, role: str, target: str, wanted: Sequence[str] | None, *, find_texts: bool = False
+) -> TableFacts:
     """Read the file through. ``wanted`` are the columns that have to be there beside ``target``.
 
     Raises ``InvalidInput`` that names the line or column, and the file by its ``role``.
@@ -55,7 +57,7 @@ def read_csv(path: Path, role: str, target: str, wanted: Sequence[str] | None) -
             reader = csv.reader(_lines(sample, text), delimiter=separator, skipinitialspace=True)
             columns = _header(reader, role)
             require_columns(columns, role, target, wanted)
-            facts = _read_rows(reader, columns, separator, role, target)
+            facts = _read_rows(reader, columns, separator, role, target, find_texts=find_texts)
             return replace(facts, marked=head.startswith(codecs.BOM_UTF8))
         except UnicodeDecodeError as exc:
             line = "" if reader is None else f" after line {reader.line_num}"
@@ -168,13 +170,17 @@ def _header(reader: RowReader, role: str) -> list[str]:
     return columns
 
 
-def _read_rows(reader: RowReader, columns: list[str], separator: str, role: str, target: str) -> TableFacts:
+def _read_rows(
+    reader: RowReader, columns: list[str], separator: str, role: str, target: str, *, find_texts: bool
+) -> TableFacts:
     width = len(columns)
     target_index = columns.index(target)
     facts = TargetFacts()
     see = facts.see
     first: list[str] | None = None
     constant = [index for index in range(width) if index != target_index]
+    texts: dict[str, tuple[int, str]] = {}
+    textless = [index for index in range(width) if index != target_index] if find_texts else []
     rows = 0
     for row in reader:
         if len(row) != width:
@@ -186,13 +192,18 @@ def _read_rows(reader: RowReader, columns: list[str], separator: str, role: str,
             )
         rows += 1
         see(row[target_index], reader.line_num)
+        found = [index for index in textless if is_text(row[index])]
+        if found:
+            texts |= {columns[index]: (reader.line_num, row[index]) for index in found}
+            textless = [index for index in textless if index not in found]
         if first is None:
             first = row
         elif constant:
             constant = [index for index in constant if row[index] == first[index]]
+    facts.settle()
     still = set(constant) if first is not None else set(range(width))
     varying = frozenset(name for index, name in enumerate(columns) if index not in still)
-    return TableFacts(tuple(columns), rows, separator, facts, varying)
+    return TableFacts(tuple(columns), rows, separator, facts, varying, texts=texts)
 
 
 def _is_number(text: str) -> bool:

@@ -1,5 +1,6 @@
 """Brings a job's checked tables into the cluster as its train, validation and test frames."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from tasks.automl import AutoMLSpec
@@ -9,9 +10,12 @@ from workers.runtimes.h2o_automl.client import H2OClient
 from workers.runtimes.h2o_automl.column_facts import TableFacts
 from workers.runtimes.h2o_automl.csv_table import copy_without_mark
 from workers.runtimes.h2o_automl.failures import doing
-from workers.runtimes.h2o_automl.frames import remove_key, row_count, split_frame, upload_table
+from workers.runtimes.h2o_automl.frames import frame_columns, remove_key, row_count, split_frame, upload_table
 from workers.runtimes.h2o_automl.keys import RunKeys
 from workers.runtimes.h2o_automl.table_check import CheckedData
+
+# What to tell the parser for a frame's column types.
+_TYPES = {"enum": "Enum", "int": "Numeric", "real": "Numeric", "time": "Time", "string": "String", "uuid": "UUID"}
 
 
 def heed_stop(job: JobContext) -> None:
@@ -38,7 +42,9 @@ def prepare_frames(
             remove_key(client, keys.frame("data"))
     for role, facts in (("validation", data.validation), ("test", data.test)):
         if facts is not None:
-            _load(client, job, spec, data, facts, paths[role], keys.frame(role))
+            types = _types_of(client, keys.frame("train"))
+            _load(client, job, spec, data, facts, paths[role], keys.frame(role), types)
+            _require_values(client, data, facts, role, keys.frame(role))
     for role, rows in frame_rows(client, spec, keys).items():
         if rows == 0:
             raise InvalidInput(f"The {role} part has no rows; use more data or other ratios.")
@@ -55,9 +61,33 @@ def parts_of(spec: AutoMLSpec) -> tuple[str, ...]:
     return ("train", "validation", "test") if validated else ("train", "test")
 
 
+def _types_of(client: H2OClient, key: str) -> dict[str, str]:
+    columns = frame_columns(client, key)
+    return {column["label"]: _TYPES[column["type"]] for column in columns if column["type"] in _TYPES}
+
+
+def _require_values(client: H2OClient, data: CheckedData, facts: TableFacts, role: str, key: str) -> None:
+    """Refuse a table where nothing of a feature's values can be read as what the dataset has there."""
+    for column in frame_columns(client, key):
+        name = column["label"]
+        lost = name in data.features and name in facts.varying and column["missing_count"] == facts.rows
+        if lost and name in data.dataset.varying:
+            raise InvalidInput(
+                f"No value of column {name!r} of the {role}_dataset can be read as those of the dataset."
+            )
+
+
 def _load(
-    client: H2OClient, job: JobContext, spec: AutoMLSpec, data: CheckedData, facts: TableFacts, path: Path, key: str
+    client: H2OClient,
+    job: JobContext,
+    spec: AutoMLSpec,
+    data: CheckedData,
+    facts: TableFacts,
+    path: Path,
+    key: str,
+    types: Mapping[str, str] | None = None,
 ) -> None:
+    """``types`` are those that columns have to get; H2O guesses the others."""
     if facts.marked:
         copy_without_mark(path, path := job.scratch / "unmarked.csv")
     kind = "Enum" if data.problem == "classification" else "Numeric"
@@ -69,7 +99,8 @@ def _load(
             key,
             columns=facts.columns,
             separator=facts.separator,
-            types={spec.target: kind},
+            types={**(types or {}), spec.target: kind},
+            missing={spec.target: sorted(facts.target.words)} if facts.target.numeric else {},
             renamed={} if response == spec.target else {spec.target: response},
             tick=lambda: heed_stop(job),
         )

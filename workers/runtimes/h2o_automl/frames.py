@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from tasks.errors import JobError
-from workers.runtimes.h2o_automl.client import H2OClient, Json, path_part
+from workers.runtimes.h2o_automl.client import LONG_READ_SECONDS, H2OClient, Json, path_part
 from workers.runtimes.h2o_automl.failures import H2OError, out_of_memory, plain_message
 
 TERMINAL = frozenset({"DONE", "FAILED", "CANCELLED"})
@@ -81,14 +81,15 @@ def upload_table(
     columns: Sequence[str],
     separator: str | None,
     types: Mapping[str, str],
+    missing: Mapping[str, Sequence[str]],
     renamed: Mapping[str, str],
     tick: Callable[[], None],
 ) -> int:
     """Upload and parse a file into the frame ``key``; answers its number of rows.
 
-    ``columns`` are the names as the check found them, and ``separator`` is None for Parquet. ``types`` sets H2O column
-    types (``Enum``, ``Numeric``, …) over H2O's guess. ``renamed`` columns get their new names, plain ASCII, in the end.
-    ``tick`` is called while H2O parses.
+    ``columns`` are the names as the check found them, and ``separator`` is None for Parquet. By column, ``types`` sets
+    H2O types (``Enum``, ``Numeric``, …) over H2O's guess, ``missing`` the words for missing values, and ``renamed`` the
+    name, plain ASCII, that it gets in the end. ``tick`` is called while H2O parses.
     """
     raw = f"{key}_raw"
     client.upload(path, raw)
@@ -114,6 +115,7 @@ def upload_table(
             "single_quotes": str(setup["single_quotes"]).lower(),
             "column_names": _names(columns),
             "column_types": _names(column_types),
+            "na_strings": json.dumps([list(missing.get(name, ())) for name in columns], ensure_ascii=False),
             "check_header": str(setup["check_header"]),
             "chunk_size": str(setup["chunk_size"]),
             "delete_on_done": "true",
@@ -146,6 +148,14 @@ def split_frame(client: H2OClient, key: str, parts: Sequence[tuple[str, float]],
     finally:
         client.delete(f"/3/DKV/{random}")
         client.delete(f"/4/sessions/{path_part(session)}")
+
+
+def copy_without(client: H2OClient, key: str, copy: str, column: str) -> None:
+    """A frame with all columns of another but one."""
+    kept = [str(index) for index, found in enumerate(frame_columns(client, key)) if found["label"] != column]
+    session = client.post("/4/sessions")["session_key"]
+    _rapids(client, session, f"(assign {copy} (cols_py {key} [{' '.join(kept)}]))")
+    client.delete(f"/4/sessions/{path_part(session)}")
 
 
 def _enforce_enums(client: H2OClient, key: str, names: Sequence[str]) -> None:
@@ -200,12 +210,12 @@ def _listed_frames(client: H2OClient) -> list[str]:
 
 def remove_key(client: H2OClient, key: str, *, cascade: bool = True) -> None:
     """Remove a key and, with ``cascade``, what hangs on it: REST's own default leaks every model of an AutoML."""
-    client.delete(f"/3/DKV/{path_part(key)}", params={"cascade": str(cascade).lower()})
+    client.delete(f"/3/DKV/{path_part(key)}", params={"cascade": str(cascade).lower()}, read_seconds=LONG_READ_SECONDS)
 
 
 def _rapids(client: H2OClient, session: str, expression: str) -> None:
     # Expressions hold only names and numbers of our own making: Rapids can set system properties of the JVM.
-    client.post("/99/Rapids", {"ast": expression, "session_id": session})
+    client.post("/99/Rapids", {"ast": expression, "session_id": session}, read_seconds=LONG_READ_SECONDS)
 
 
 def _names(names: Sequence[str]) -> str:

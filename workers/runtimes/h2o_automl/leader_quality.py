@@ -4,7 +4,8 @@ from dataclasses import dataclass
 
 from tasks.tabular import ConfusionMatrix
 from workers.runtimes.h2o_automl.automl_view import number, table_rows
-from workers.runtimes.h2o_automl.client import H2OClient, Json, path_part
+from workers.runtimes.h2o_automl.client import LONG_READ_SECONDS, H2OClient, Json, path_part
+from workers.runtimes.h2o_automl.frames import copy_without, remove_key
 from workers.runtimes.h2o_automl.tables import Table
 
 # H2O's fields by the names that its leaderboard uses.
@@ -32,17 +33,31 @@ class Quality:
     points: Table | None
 
 
-def measure_quality(client: H2OClient, model_id: str, frame: str) -> Quality:
-    """Score a frame with a model. For two classes, H2O's confusion matrix uses the threshold with the highest F1."""
-    answer = client.post(f"/3/ModelMetrics/models/{path_part(model_id)}/frames/{path_part(frame)}", read_seconds=1800)
-    found = answer["model_metrics"][0]
+def measure_quality(client: H2OClient, model_id: str, frame: str, weights_column: str | None = None) -> Quality:
+    """Score a frame with a model. For two classes, H2O's confusion matrix uses the threshold with the highest F1.
+
+    With weights H2O adds them up in its confusion matrix too, so rows are counted in a copy of the frame without them.
+    """
+    found = _score(client, model_id, frame)
     metrics = {name: number(found[field]) for name, field in _METRICS.items() if field in found}
-    confusion = _confusion(found.get("cm"))
+    counted = found
+    if weights_column is not None and found.get("cm") is not None:
+        unweighted = f"{frame}_unweighted"
+        copy_without(client, frame, unweighted, weights_column)
+        counted = _score(client, model_id, unweighted)
+        remove_key(client, unweighted)
+    confusion = _confusion(counted.get("cm"))
     if confusion is not None:
         right = sum(row[index] for index, row in enumerate(confusion.matrix))
         metrics["accuracy"] = right / max(sum(map(sum, confusion.matrix)), 1)
     known = {name: value for name, value in metrics.items() if value is not None}
     return Quality(dict(known), confusion, _points(found.get("thresholds_and_metric_scores")))
+
+
+def _score(client: H2OClient, model_id: str, frame: str) -> Json:
+    path = f"/3/ModelMetrics/models/{path_part(model_id)}/frames/{path_part(frame)}"
+    found: Json = client.post(path, read_seconds=LONG_READ_SECONDS)["model_metrics"][0]
+    return found
 
 
 def confusion_table(confusion: ConfusionMatrix) -> Table:
@@ -62,7 +77,7 @@ def _confusion(found: Json | None) -> ConfusionMatrix | None:
     labels = [column["name"] for column in table["columns"]][:-2]
     size = len(labels)
     return ConfusionMatrix(
-        labels=labels, matrix=[[int(table["data"][column][row]) for column in range(size)] for row in range(size)]
+        labels=labels, matrix=[[round(table["data"][column][row]) for column in range(size)] for row in range(size)]
     )
 
 

@@ -26,7 +26,7 @@ def conclude(
     job.progress(share, "Saving the best model.")
     artifacts = _save_training(client, job, view)
     rows = frame_rows(client, spec, keys)
-    quality = measure_quality(client, leader.model_id, keys.frame("test"))
+    quality = measure_quality(client, leader.model_id, keys.frame("test"), spec.weights_column)
     made = _explain(client, job, spec, data, trained, quality, share) if spec.explain else Explanation()
     job.progress(1.0, f"Done: the best of {len(view.entries)} models is {leader.model_id}.")
     return TrainingResult(

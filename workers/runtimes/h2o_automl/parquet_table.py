@@ -8,7 +8,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from tasks.errors import InvalidInput
-from workers.runtimes.h2o_automl.column_facts import MOST_COUNTED, TableFacts, TargetFacts
+from workers.runtimes.h2o_automl.column_facts import MOST_COUNTED, TableFacts, TargetFacts, is_text
 from workers.runtimes.h2o_automl.csv_table import require_columns, require_names
 
 # H2O 3.46 fails on brotli, and reads lz4 as rows of junk without an error.
@@ -20,7 +20,9 @@ def is_parquet(path: Path) -> bool:
         return file.read(4) == b"PAR1"
 
 
-def read_parquet(path: Path, role: str, target: str, wanted: Sequence[str] | None) -> TableFacts:
+def read_parquet(
+    path: Path, role: str, target: str, wanted: Sequence[str] | None, *, find_texts: bool = False
+) -> TableFacts:
     """Read the file's schema and what has to be known of its columns. Raises ``InvalidInput`` that names the column."""
     try:
         with pq.ParquetFile(path) as file:
@@ -30,7 +32,8 @@ def read_parquet(path: Path, role: str, target: str, wanted: Sequence[str] | Non
             _require_readable(file, schema, role)
             varying = _varying(file, [name for name in schema.names if name != target])
             facts = _target_facts(file.read(columns=[target]).column(0))
-            return TableFacts(tuple(schema.names), file.metadata.num_rows, None, facts, varying)
+            texts = _texts(file, schema, target) if find_texts else {}
+            return TableFacts(tuple(schema.names), file.metadata.num_rows, None, facts, varying, texts=texts)
     except (pa.ArrowException, OSError) as exc:
         raise InvalidInput(f"The {role} can't be read as Parquet: {str(exc).splitlines()[0]}.") from exc
 
@@ -60,7 +63,23 @@ def _varying(file: pq.ParquetFile, names: list[str]) -> frozenset[str]:
     return frozenset(varying)
 
 
+def _texts(file: pq.ParquetFile, schema: pa.Schema, target: str) -> dict[str, tuple[int, str]]:
+    """The first text of each column that has any; the line is 0, as there are none."""
+    found = {}
+    for field in schema:
+        kind = field.type.value_type if pa.types.is_dictionary(field.type) else field.type
+        if field.name != target and (pa.types.is_string(kind) or pa.types.is_large_string(kind)):
+            values = file.read(columns=[field.name]).column(0).unique().to_pylist()
+            text = next((value for value in values if value is not None and is_text(value)), None)
+            if text is not None:
+                found[field.name] = (0, text)
+    return found
+
+
 def _target_facts(column: pa.ChunkedArray) -> TargetFacts:
+    if pa.types.is_floating(column.type):
+        # H2O reads what is no finite number as missing.
+        column = pc.if_else(pc.is_finite(column), column, pa.scalar(None, column.type))
     facts = TargetFacts(present=len(column) - column.null_count, missing=column.null_count)
     kind = column.type.value_type if pa.types.is_dictionary(column.type) else column.type
     for entry in pc.value_counts(column.drop_null()).slice(0, MOST_COUNTED):

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from pydantic import JsonValue
 
 from workers.runtimes.h2o_automl.automl_view import number
-from workers.runtimes.h2o_automl.client import Json, path_part
+from workers.runtimes.h2o_automl.client import LONG_READ_SECONDS, Json, path_part
 from workers.runtimes.h2o_automl.frames import await_job, remove_key
 from workers.runtimes.h2o_automl.tables import Table
 from workers.runtimes.h2o_automl.test_frame import Column, TestFrame
@@ -25,7 +25,8 @@ def partial_dependence(frame: TestFrame, model_id: str, feature: Column, classes
     many levels, the most frequent are taken.
     """
     key = frame.keys.frame("partial_dependence")
-    answer = frame.client.post("/3/PartialDependence/", _request(frame, model_id, feature, classes, key))
+    request = _request(frame, model_id, feature, classes, key)
+    answer = frame.client.post("/3/PartialDependence/", request, read_seconds=LONG_READ_SECONDS)
     try:
         await_job(frame.client, answer["key"]["name"], _nothing)
         tables = frame.client.get(f"/3/PartialDependence/{path_part(key)}")["partial_dependence_data"]

@@ -38,11 +38,16 @@ class CheckedData:
 def check_tables(spec: AutoMLSpec, dataset: Path, validation: Path | None, test: Path | None) -> CheckedData:
     """Read all tables of the spec through. Raises ``InvalidInput`` that names what is wrong and says what to do."""
     special = list(spec.special_columns.values())
-    facts = _read(dataset, "dataset", spec.target, [*(spec.features or ()), *special])
+    find_texts = validation is not None or test is not None
+    facts = _read(dataset, "dataset", spec.target, [*(spec.features or ()), *special], find_texts=find_texts)
     problem = decide_problem(spec.problem, facts.target)
     complaint = spec.misfit(problem)
     if complaint is not None:
         raise InvalidInput(f"The target {spec.target!r} makes this {problem}, and {complaint}.")
+    classes = len(facts.target.counts) if problem == "classification" else 0
+    complaint = spec.class_misfit(classes) if classes else None
+    if complaint is not None:
+        raise InvalidInput(f"The target {spec.target!r} has {classes} classes, and {complaint}.")
     features = spec.features or [name for name in facts.columns if name not in (spec.target, *special)]
     _require_features(spec, facts, features)
     _require_target(spec.target, problem, facts)
@@ -51,7 +56,6 @@ def check_tables(spec: AutoMLSpec, dataset: Path, validation: Path | None, test:
         _check_other(path, role, spec.target, features, problem, facts)
         for path, role in ((validation, "validation_dataset"), (test, "test_dataset"))
     ]
-    classes = len(facts.target.counts) if problem == "classification" else 0
     if spec.class_sampling_factors is not None and len(spec.class_sampling_factors) != classes:
         raise InvalidInput(
             f"class_sampling_factors has {len(spec.class_sampling_factors)} numbers for {classes} classes."
@@ -69,9 +73,9 @@ def decide_problem(
     return "classification" if not target.numeric or (target.whole and few) else "regression"
 
 
-def _read(path: Path, role: str, target: str, wanted: Sequence[str]) -> TableFacts:
+def _read(path: Path, role: str, target: str, wanted: Sequence[str], *, find_texts: bool) -> TableFacts:
     read = read_parquet if is_parquet(path) else read_csv
-    facts = read(path, role, target, wanted)
+    facts = read(path, role, target, wanted, find_texts=find_texts)
     if facts.rows == 0:
         raise InvalidInput(f"The {role} has a header but no rows.")
     return facts
@@ -82,7 +86,15 @@ def _check_other(
 ) -> TableFacts | None:
     if path is None:
         return None
-    facts = _read(path, role, target, features)
+    facts = _read(path, role, target, features, find_texts=True)
+    for name in features:
+        # Where the dataset has texts too, H2O either learns them or reads them as missing in both.
+        if name in facts.texts and name in training.varying and name not in training.texts:
+            line, text = facts.texts[name]
+            where = f" in line {line}" if line else ""
+            raise InvalidInput(
+                f"Column {name!r} of the {role} has the text {text[:60]!r}{where}, but only numbers in the dataset."
+            )
     if facts.target.present == 0:
         raise InvalidInput(f"The target {target!r} is missing in every row of the {role}.")
     if problem == "classification":
