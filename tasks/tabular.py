@@ -99,7 +99,9 @@ class TrainingResult(JobResult):
     leader_algo: str
     sort_metric: str = Field(description="The metric that the leaderboard is sorted by.")
     models: int = Field(description="How many models the leaderboard has.")
-    test_metrics: dict[str, float | None] = Field(description="The leader's quality on the test rows.")
+    test_metrics: dict[str, float | None] = Field(
+        description="The leader's quality on the test rows, weighted if the rows are; accuracy counts rows."
+    )
     confusion_matrix: ConfusionMatrix | None = Field(default=None, description="On the test rows; classification only.")
     runs: int = Field(description="How many trainings it took: more than 1 if a cluster was lost.")
     stopped_early: bool = Field(default=False, description="Whether the training was stopped and kept its best so far.")
