@@ -1,5 +1,6 @@
 """Worker processes of tests."""
 
+import contextlib
 import os
 import subprocess
 import sys
@@ -35,10 +36,24 @@ class Workers:
         return process.wait(30)
 
     def end(self) -> None:
+        """Kill the workers and wait for their runners; then kill what jobs detached: it holds a slot's lock."""
+        runners = [runner for process in self._started if process.poll() is None for runner in _below(process.pid)]
         for process in self._started:
             process.kill()
             process.wait()
+        psutil.wait_procs(runners, timeout=10)
+        for process_left in psutil.process_iter():
+            with contextlib.suppress(psutil.Error):
+                if any(Path(file.path).parent == self.home / "run" for file in process_left.open_files()):
+                    process_left.kill()
         self._log.close()
+
+
+def _below(pid: int) -> list[psutil.Process]:
+    try:
+        return psutil.Process(pid).children()
+    except psutil.NoSuchProcess:
+        return []
 
 
 def runners_of(worker: psutil.Process) -> list[psutil.Process]:
