@@ -5,25 +5,12 @@ from pathlib import Path
 import pytest
 
 from tasks.kinds.train_automl import AutoMLResult, TrainAutoML
+from tests.circle_result import LEADERBOARD
 from tests.contract.h2o.conftest import train
 from tests.fakes.job_context import FakeJobContext
 from workers.runtimes.h2o_automl.runtime import H2OAutoMLRuntime
 from workers.runtimes.h2o_automl.tables import short_model
 
-EXPECTED = [
-    ("StackedEnsemble_BestOfFamily_1", 0.937592),
-    ("StackedEnsemble_AllModels_1", 0.934905),
-    ("XGBoost_2", 0.932810),
-    ("XGBoost_3", 0.932392),
-    ("GBM_2", 0.926839),
-    ("XRT_1", 0.925775),
-    ("GBM_3", 0.923935),
-    ("DRF_1", 0.922535),
-    ("GBM_4", 0.921954),
-    ("XGBoost_1", 0.919142),
-    ("GBM_1", 0.844467),
-    ("GLM_1", 0.415087),
-]
 SPEC = TrainAutoML.model_validate(
     {
         "dataset": {"file": "circle"},
@@ -57,7 +44,7 @@ def test_the_leaderboard_is_the_sources(trained: tuple[FakeJobContext, AutoMLRes
     board = trained[0].boards[-1]
     assert board.complete
     assert board.sort_metric == "auc"
-    assert [(short_model(e.model_id), round(e.metrics["auc"] or 0, 6)) for e in board.entries] == EXPECTED
+    assert [(short_model(e.model_id), round(e.metrics["auc"] or 0, 6)) for e in board.entries] == LEADERBOARD
     assert list(board.entries[0].metrics) == ["auc", "logloss", "aucpr", "mean_per_class_error", "rmse", "mse"]
 
 
