@@ -9,7 +9,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from db.engine import Database
 from db.hints import next_hints, unmark
-from tasks.hints import BrokerUnavailable
+from tasks.broker import BrokerUnavailable
 
 log = structlog.get_logger()
 

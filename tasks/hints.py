@@ -2,27 +2,14 @@
 
 import base64
 import json
-import threading
-import time
-from collections.abc import Callable, Sequence
-from typing import Any, TypeVar
+from collections.abc import Sequence
+from typing import Any
 
-import redis
 from celery import Celery
-from kombu.exceptions import OperationalError
 from kombu.utils.uuid import uuid
-from redis.backoff import NoBackoff
-from redis.retry import Retry
 
+from tasks.broker import Breaker, redis_client
 from tasks.celery_app import make_app
-
-_TIMEOUT_SECONDS = 0.5
-_PAUSE_SECONDS = 1.0
-_T = TypeVar("_T")
-
-
-class BrokerUnavailable(Exception):
-    """The broker did not take the hints; they are to be sent again later."""
 
 
 class HintSender:
@@ -30,28 +17,17 @@ class HintSender:
 
     def __init__(self, broker_url: str) -> None:
         self._app: Celery = make_app(broker_url)
-        self._redis = _redis_client(broker_url)
-        self._lock = threading.Lock()
-        self._paused_until = 0.0
+        self._redis = redis_client(broker_url)
+        self._breaker = Breaker()
 
     def send(self, queue: str, hints: Sequence[tuple[str, str]]) -> None:
         """Publish (job id, kind) pairs in order. Raises ``BrokerUnavailable``; some of them may then have gone out."""
         if hints:
-            self._guarded(lambda: self._publish(queue, hints))
+            self._breaker.call(lambda: self._publish(queue, hints))
 
     def pending(self, queue: str) -> int:
         """How many hints lie in the broker's list. Raises ``BrokerUnavailable``."""
-        return self._guarded(lambda: self._length(queue))
-
-    def _guarded(self, call: Callable[[], _T]) -> _T:
-        with self._lock:
-            if time.monotonic() < self._paused_until:
-                raise BrokerUnavailable("the broker failed a moment ago")
-            try:
-                return call()
-            except (redis.RedisError, OperationalError, OSError) as exc:
-                self._paused_until = time.monotonic() + _PAUSE_SECONDS
-                raise BrokerUnavailable(type(exc).__name__) from exc
+        return self._breaker.call(lambda: self._length(queue))
 
     def _publish(self, queue: str, hints: Sequence[tuple[str, str]]) -> None:
         if self._redis is None:
@@ -88,15 +64,3 @@ class HintSender:
                 "properties": properties,
             }
         )
-
-
-def _redis_client(broker_url: str) -> redis.Redis | None:
-    if not broker_url.startswith(("redis://", "rediss://", "unix://")):
-        return None
-    return redis.Redis.from_url(
-        broker_url,
-        socket_timeout=_TIMEOUT_SECONDS,
-        socket_connect_timeout=_TIMEOUT_SECONDS,
-        retry_on_timeout=False,
-        retry=Retry(NoBackoff(), 0),
-    )

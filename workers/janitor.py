@@ -19,7 +19,8 @@ from db.engine import Database
 from db.hints import clear_stale_marks, count_marks
 from db.leases import expire_lapsed
 from db.stops import enforce_deadlines
-from tasks.hints import BrokerUnavailable, HintSender
+from tasks.broker import BrokerUnavailable
+from tasks.hints import HintSender
 from tasks.queues import Queue
 from workers.refill import refill
 

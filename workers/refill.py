@@ -4,7 +4,8 @@ import structlog
 
 from db.engine import Database
 from db.hints import next_hints, unmark
-from tasks.hints import BrokerUnavailable, HintSender
+from tasks.broker import BrokerUnavailable
+from tasks.hints import HintSender
 
 log = structlog.get_logger()
 

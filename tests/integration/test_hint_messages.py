@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 
+from tasks.broker import BrokerUnavailable
 from tasks.celery_app import make_app, register_kinds
-from tasks.hints import BrokerUnavailable, HintSender
+from tasks.hints import HintSender
 from tests.servers import ValkeyServer
 
 

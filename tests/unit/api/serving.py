@@ -23,7 +23,7 @@ from db.schema import upgrade
 from db.states import EventType, Reason
 from db.store import Store
 from db.workers import register
-from tasks.hints import BrokerUnavailable
+from tasks.broker import BrokerUnavailable
 from tasks.registry import load_kinds
 
 _KINDS = ("add_numbers", "count_words")
