@@ -11,7 +11,7 @@ from api.access_log import AccessLog
 from api.documentation import add_documentation
 from api.no_nul import NoNul
 from api.problems import handle_problems
-from api.routes import catalog, events, files, health, jobs, outcomes
+from api.routes import catalog, events, files, health, jobs, outcomes, retries
 from api.routes.submissions import submissions_router
 from api.services import Services
 from api.submission_bodies import SubmissionBodies
@@ -46,7 +46,7 @@ def make_app(services: Services) -> FastAPI:
     handle_problems(app)
     app.add_middleware(NoNul)
     app.add_middleware(AccessLog)
-    for router in (submissions_router(bodies), jobs.router, events.router, outcomes.router):
+    for router in (submissions_router(bodies), jobs.router, retries.router, events.router, outcomes.router):
         app.include_router(router)
     for router in (files.router, catalog.router, health.router):
         app.include_router(router)

@@ -56,6 +56,7 @@ class JobView(BaseModel):
     tags: dict[str, str]
     metrics: MetricsView
     waiting_for: str | None
+    retry_of: str | None
 
 
 class JobPage(BaseModel):
@@ -100,6 +101,7 @@ def job_views(session: Session, jobs: Sequence[JobRow]) -> list[JobView]:
             tags=job.tags,
             metrics=_metrics(job),
             waiting_for=waits.in_words(job),
+            retry_of=job.retry_of,
         )
         for job in jobs
     ]

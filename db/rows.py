@@ -99,6 +99,8 @@ class JobRow(Row):
     time_limit_seconds: Mapped[float | None] = mapped_column(Float)
     deadline_at: Mapped[datetime | None] = mapped_column(UtcTime)
     run_at: Mapped[datetime | None] = mapped_column(UtcTime)
+    # No foreign key: it stays true when the earlier job is forgotten, and forgetting one looks for no retries.
+    retry_of: Mapped[str | None] = mapped_column(Id)
 
     cleanup_needed: Mapped[bool] = mapped_column(Boolean, default=False)
     cleanup_after: Mapped[datetime | None] = mapped_column(UtcTime)

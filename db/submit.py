@@ -32,6 +32,8 @@ class NewJob:
     after: Sequence[str] = ()
     tags: Mapping[str, str] = field(default_factory=dict)
     file_ids: Sequence[str] = ()
+    retry_of: str | None = None
+    checkpoint: Mapping[str, Any] | None = None
 
 
 class IdempotencyConflict(Exception):
@@ -63,6 +65,8 @@ def submit(session: Session, new: NewJob) -> JobRow:
         time_limit_seconds=None if new.time_limit is None else new.time_limit.total_seconds(),
         deadline_at=None if new.deadline is None else db_now(new.deadline),
         run_at=new.run_at,
+        retry_of=new.retry_of,
+        checkpoint=None if new.checkpoint is None else dict(new.checkpoint),
         created_at=db_now(),
         queued_at=None if waits else db_now(),
     )
@@ -96,9 +100,14 @@ def submit_once(session: Session, new: NewJob, *, key: str, body_sha256: str) ->
     if earlier is not None:
         return earlier, False
     job = submit(session, new)
-    session.add(IdempotencyRow(owner_id=new.owner_id, key=key, body_sha256=body_sha256, job_id=job.id))
-    session.flush()
+    keep_key(session, new.owner_id, job, key=key, body_sha256=body_sha256)
     return job, True
+
+
+def keep_key(session: Session, owner_id: str, job: JobRow, *, key: str, body_sha256: str) -> None:
+    """Let ``key`` stand for the job. Breaks on the primary key (``IntegrityError``) if it stands for one already."""
+    session.add(IdempotencyRow(owner_id=owner_id, key=key, body_sha256=body_sha256, job_id=job.id))
+    session.flush()
 
 
 def _check_owned(session: Session, row: type[JobRow] | type[FileRow], ids: Sequence[str], owner_id: str) -> None:

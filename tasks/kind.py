@@ -25,6 +25,7 @@ class Kind:
     max_attempts: int
     runtime: str | None
     clean_up: Callable[[Document, Any], None] | None
+    portable_checkpoint: bool
     doc: str
 
     @property
@@ -39,6 +40,7 @@ def kind(
     max_attempts: int,
     stall_limit: timedelta | None = None,
     clean_up: Callable[[Document, Any], None] | None = None,
+    portable_checkpoint: bool = False,
 ) -> Callable[[Callable[..., JobResult]], Kind]:
     """Declare ``run(spec, job[, runtime])`` as a kind, named by the ``kind`` field of its spec.
 
@@ -46,8 +48,12 @@ def kind(
     progress, log line or checkpoint. A third parameter of ``run`` is a runtime: its annotation must be a Protocol with
     ``runtime_name``, the module under ``workers.runtimes`` that makes it. ``clean_up(checkpoint, runtime)`` frees what
     an attempt left outside (say, in a cluster); it runs after the job's final state is committed, may run more than
-    once, and is only called for jobs that saved a checkpoint.
+    once, and is only called for jobs that saved a checkpoint. ``portable_checkpoint`` says that a checkpoint names
+    nothing of its job's own, so that a retry, which is another job, goes on from it; without it a retry begins anew.
+    Raises ``ValueError`` for both: what a checkpoint leads to is gone once it was freed.
     """
+    if clean_up is not None and portable_checkpoint:
+        raise ValueError("a kind that frees what its checkpoint names can't hand that checkpoint to another job")
 
     def declare(run: Callable[..., JobResult]) -> Kind:
         hints = typing.get_type_hints(run)
@@ -65,6 +71,7 @@ def kind(
             max_attempts=max_attempts,
             runtime=runtime,
             clean_up=clean_up,
+            portable_checkpoint=portable_checkpoint,
             doc=inspect.getdoc(inspect.getmodule(run)) or "",
         )
 

@@ -58,6 +58,18 @@ def test_a_kind_declared_twice_is_an_error(package: Path) -> None:
         load_kinds([package.name])
 
 
+def test_what_is_freed_is_handed_to_no_retry(package: Path) -> None:
+    both = "clean_up=print, portable_checkpoint=True, "
+    text = KIND.format(name="Greet", kind="greet_people").replace("@kind(", f"@kind({both}")
+    (package / "greet_people.py").write_text(text)
+    with pytest.raises(ValueError, match="can't hand that checkpoint"):
+        load_kinds([package.name])
+
+
+def test_an_automl_s_checkpoint_names_its_own_job_s_things() -> None:
+    assert not load_kinds()["train_automl"].portable_checkpoint
+
+
 def test_an_unknown_kind_is_answered_with_the_known_ones() -> None:
     with pytest.raises(errors.InvalidInput, match="known kinds: check_worker, train_automl"):
         kind_named(load_kinds(), "train_autml")
