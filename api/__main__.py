@@ -12,6 +12,7 @@ from api.rooms import check_rooms
 from api.services import Services
 from api.settings import ApiSettings
 from api.tailer import Tailer
+from api.waker import Waker
 from db.engine import Database
 from db.settings import DatabaseSettings
 from db.store import Store
@@ -19,6 +20,7 @@ from tasks.hints import HintSender
 from tasks.logs import configure
 from tasks.registry import load_kinds
 from tasks.settings import BrokerSettings
+from tasks.wakes import WakeSender
 
 _LONGEST_GOODBYE_SECONDS = 5
 
@@ -45,14 +47,15 @@ def make_services() -> Services:
     """Everything from the environment."""
     home, broker = DatabaseSettings(), BrokerSettings()
     database = Database(home.url, durable=True)
-    sender = HintSender(broker.broker_url.get_secret_value())
+    broker_url = broker.broker_url.get_secret_value()
     return Services(
         settings=ApiSettings(),
         database=database,
         store=Store(home.store_root),
         kinds=load_kinds(broker.kinds),
         # Marks of hints need not survive a power cut, so they need no waiting for the disk.
-        hinter=Hinter(Database(home.url), sender),
+        hinter=Hinter(Database(home.url), HintSender(broker_url)),
+        waker=Waker(WakeSender(broker_url)),
         tailer=Tailer(database),
     )
 

@@ -18,11 +18,12 @@ from api.submission_bodies import SubmissionBodies
 
 
 def make_app(services: Services) -> FastAPI:
-    """Starts and ends the hinter and the tailer with itself; whoever made the other services disposes of them."""
+    """Starts and ends hinter, waker and tailer with itself; whoever made the other services disposes of them."""
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         services.hinter.start()
+        services.waker.start()
         tailing = asyncio.create_task(services.tailer.run())
         try:
             yield
@@ -32,6 +33,7 @@ def make_app(services: Services) -> FastAPI:
             with suppress(asyncio.CancelledError):
                 await tailing
             await asyncio.to_thread(services.hinter.close)
+            await asyncio.to_thread(services.waker.close)
 
     bodies = SubmissionBodies(services.kinds)
     app = FastAPI(

@@ -9,6 +9,7 @@ from fastapi import Depends, Request
 from api.hinter import Hinter
 from api.settings import ApiSettings
 from api.tailer import Tailer
+from api.waker import Waker
 from db.engine import Database
 from db.store import Store
 from tasks.kind import Kind
@@ -23,6 +24,7 @@ class Services:
     store: Store
     kinds: Mapping[str, Kind]
     hinter: Hinter
+    waker: Waker
     tailer: Tailer
 
 

@@ -1,8 +1,11 @@
 """Cancel, stop and deadline: what may be asked of a job that is not final."""
 
-from sqlalchemy import select
+from collections.abc import Collection, Mapping
+
+from sqlalchemy import select, tuple_
 from sqlalchemy.orm import Session
 
+from db.claims import Token
 from db.clock import db_now
 from db.finish import end_open_job
 from db.rows import JobRow
@@ -38,6 +41,18 @@ def request_stop(session: Session, job: JobRow, request: StopRequest) -> State:
         return end_open_job(session, job, State.FAILED, Reason.DEADLINE_EXCEEDED, message)
     reason = Reason.STOPPED_BY_USER if request is StopRequest.STOP else Reason.CANCELLED_BY_USER
     return end_open_job(session, job, State.CANCELLED, reason)
+
+
+def requests_of(session: Session, attempts: Collection[Token]) -> Mapping[Token, StopRequest]:
+    """What is asked of those of the running attempts of which something is."""
+    rows = session.execute(
+        select(JobRow.id, JobRow.attempt, JobRow.stop_request).where(
+            tuple_(JobRow.id, JobRow.attempt).in_([(token.job_id, token.attempt) for token in attempts]),
+            JobRow.state == State.RUNNING,
+            JobRow.stop_request.is_not(None),
+        )
+    )
+    return {Token(job_id, attempt): StopRequest(request) for job_id, attempt, request in rows if request is not None}
 
 
 def enforce_deadlines(session: Session, limit: int = 100) -> int:

@@ -24,6 +24,7 @@ from tasks.logs import configure
 from tasks.queues import Queue
 from tasks.registry import load_kinds
 from tasks.settings import BrokerSettings
+from workers.control import RemoteControl
 from workers.placement import default_slots, runner_settings, take_place
 from workers.settings import WorkerSettings
 from workers.slots import Slots
@@ -109,6 +110,7 @@ def _assemble(
         slots=Slots(runner_settings(settings, worker=name, queue=queue, slots=slots, kinds=broker.kinds)),
     )
     register_kinds(app, kinds, supervisor.carry)
+    RemoteControl(database, supervisor.wake).install()
     return supervisor
 
 

@@ -29,7 +29,16 @@ class Why(Enum):
     FORCED = auto()
     TIMED_OUT = auto()
     STALLED = auto()
+    TOO_LATE = auto()
     SHUTDOWN = auto()
+
+
+# Which reason each limit of an attempt gives, and whether another attempt may do better.
+_LIMITS = {
+    Why.TIMED_OUT: (Reason.TIMED_OUT, False),
+    Why.STALLED: (Reason.STALLED, True),
+    Why.TOO_LATE: (Reason.DEADLINE_EXCEEDED, False),
+}
 
 
 @dataclass(frozen=True)
@@ -62,13 +71,13 @@ def report_of(message: Mapping[str, Any]) -> Report:
 
 
 def ending(token: Token, report: Report, why: Why | None, limits: Mapping[Why, str]) -> Callable[[Session], State]:
-    """The transaction that ends the attempt. ``limits`` words what was exceeded, for a time-out or a stall."""
+    """The transaction that ends the attempt. ``limits`` words what was exceeded."""
     if report.succeeded:
         return lambda session: finish.succeed(session, token, report.result, report.metrics)
     if why is Why.SHUTDOWN:
         return lambda session: finish.hand_back(session, token)
-    if why in (Why.TIMED_OUT, Why.STALLED):
-        reason, again = (Reason.TIMED_OUT, False) if why is Why.TIMED_OUT else (Reason.STALLED, True)
+    if why in _LIMITS:
+        reason, again = _LIMITS[why]
         return lambda session: finish.fail(
             session, token, reason=reason, message=limits[why], retryable=again, metrics=report.metrics
         )

@@ -27,7 +27,9 @@ from tasks.inputs import inputs_of
 from tasks.kind import Kind
 from workers.artifacts import input_path, keep_artifact
 from workers.channel import Message
+from workers.clocks import Clocks
 from workers.endings import Report, Why, commit, ending, report_of
+from workers.escalation import Escalation
 from workers.lease_keeper import LeaseKeeper
 from workers.recorder import Recorder
 from workers.runner_context import input_key
@@ -35,10 +37,7 @@ from workers.slots import Slot
 
 log = structlog.get_logger()
 
-_KILL_AFTER_TERM_SECONDS = 2.0
 _RETRY_SECONDS = 0.5
-# A stop keeps the best so far, which may have to be explained and saved first.
-_STOP_GRACE = timedelta(minutes=10)
 
 
 @dataclass(frozen=True)
@@ -63,16 +62,8 @@ class Execution:
         self._scratch = slot.setting.scratch / f"{job.id}-{job.attempt}"
         self._lease_until = lease_until
         self.token = Token(job.id, job.attempt)
-        limit = kind.time_limit if job.time_limit_seconds is None else timedelta(seconds=job.time_limit_seconds)
-        self._limits = {
-            Why.TIMED_OUT: f"The attempt ran longer than its time limit of {limit.total_seconds():g} s.",
-            Why.STALLED: f"The job showed no progress for {(kind.stall_limit or limit).total_seconds():g} s.",
-        }
-        now = time.monotonic()
-        self._times_out_at = now + limit.total_seconds()
-        self._last_progress = now
-        self._why: Why | None = None
-        self._escalation: list[tuple[float, str]] = []
+        self._clocks = Clocks(job, kind)
+        self._escalation = Escalation(slot.runner, workshop.grace, job.id)
 
     def run(self) -> State | None:
         """The job's state after the attempt; None if somebody else ended it. Always leaves the attempt ended."""
@@ -133,7 +124,7 @@ class Execution:
 
     def _end(self, report: Report) -> State:
         write_reports = self._shop.recorder.withdraw(self.token)
-        finish = ending(self.token, report, self._why, self._limits)
+        finish = ending(self.token, report, self._escalation.why, self._clocks.wording)
 
         def write(session: Session) -> State:
             write_reports(session)
@@ -144,7 +135,7 @@ class Execution:
         except (SQLAlchemyError, ValueError) as exc:
             log.error("ending_refused", job_id=self.token.job_id, error=type(exc).__name__)
             refused = self._failed(Reason.INTERNAL_ERROR, "The database refuses what the job reported.", again=False)
-            return commit(self._shop.database, ending(self.token, refused, self._why, self._limits))
+            return commit(self._shop.database, ending(self.token, refused, self._escalation.why, self._clocks.wording))
 
     def _failed(self, reason: Reason, message: str, *, again: bool) -> Report:
         return Report(code=reason, message=message, retryable=again, metrics=self._queue_metrics())
@@ -207,7 +198,7 @@ class Execution:
             return None
 
     def _hear(self, message: Message) -> None:
-        self._last_progress = time.monotonic()
+        self._clocks.note_progress()
         match message["type"]:
             case "progress":
                 progress = Progress(message["fraction"], message["message"], message["eta_seconds"])
@@ -248,31 +239,15 @@ class Execution:
                 return f"The {message['type']} could not be stored: {getattr(exc, 'strerror', None) or exc}."
 
     def _begin_ending(self, why: Why, mode: str | None) -> None:
-        """Ask the runner to end and plan what follows if it doesn't. The first cause wins; a cancel beats a stop."""
         if mode is not None:
             self._tell("stop", mode=mode)
-        if self._why is not None and not (self._why is Why.ASKED and mode == "cancel" and why is Why.ASKED):
-            return
-        self._why = why
-        grace = (_STOP_GRACE if mode == "stop" else self._shop.grace).total_seconds()
-        now = time.monotonic()
-        plan = [(now + grace, "terminate"), (now + grace + _KILL_AFTER_TERM_SECONDS, "kill")]
-        if not self._escalation or plan[0] < self._escalation[0]:
-            self._escalation = plan
+        self._escalation.begin(why, mode)
 
     def _watch_clocks(self) -> None:
-        now = time.monotonic()
-        if self._why is None and now > self._times_out_at:
-            self._begin_ending(Why.TIMED_OUT, "cancel")
-        stall = self._kind.stall_limit
-        if self._why is None and stall is not None and now > self._last_progress + stall.total_seconds():
-            self._begin_ending(Why.STALLED, "cancel")
-        while self._escalation and now > self._escalation[0][0]:
-            _, step = self._escalation.pop(0)
-            log.info("runner_" + step, job_id=self.token.job_id)
-            if self._why is Why.ASKED:
-                self._why = Why.FORCED
-            self._runner.terminate() if step == "terminate" else self._runner.kill()
+        passed = self._clocks.passed()
+        if passed is not None and self._escalation.why is None:
+            self._begin_ending(passed, "cancel")
+        self._escalation.go_on()
 
     def _queue_metrics(self) -> dict[str, float]:
         if self._job.queued_at is None or self._job.started_at is None:

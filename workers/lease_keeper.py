@@ -3,7 +3,7 @@ interpreter, and vouches for a job while the runner's *process* lives."""
 
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import timedelta
 from typing import Protocol
 
@@ -14,6 +14,7 @@ from db.claims import LEASE, Token
 from db.engine import Database
 from db.leases import renew
 from db.states import StopRequest
+from db.stops import requests_of
 from db.workers import seen
 
 log = structlog.get_logger()
@@ -48,13 +49,15 @@ def lease_until(asked_at: float) -> float:
 
 
 class LeaseKeeper:
-    """Renews all held leases in one statement every two seconds."""
+    """Renews all held leases in one statement every two seconds, which also tells what was asked of their jobs. Woken,
+    it looks for that at once."""
 
     def __init__(self, database: Database, worker_id: str) -> None:
         self._database = database
         self._worker_id = worker_id
         self._holders: dict[Token, Holder] = {}
         self._lock = threading.Lock()
+        self._woken = threading.Event()
 
     def start(self) -> None:
         threading.Thread(target=self._loop, name="keep-leases", daemon=True).start()
@@ -66,6 +69,13 @@ class LeaseKeeper:
     def release(self, token: Token) -> None:
         with self._lock:
             self._holders.pop(token, None)
+
+    def wake(self, job_ids: Collection[str]) -> None:
+        """Something may have been asked of these jobs: have a look soon, if one of them is held. Returns at once."""
+        with self._lock:
+            held = any(token.job_id in job_ids for token in self._holders)
+        if held:
+            self._woken.set()
 
     def unwritable(self, token: Token) -> None:
         """Tell the holder that what its attempt reports can't be stored."""
@@ -83,18 +93,42 @@ class LeaseKeeper:
             holder.lease_lost()
 
     def _loop(self) -> None:
+        renew_at = time.monotonic()
         while True:
-            pause = RENEW_EVERY.total_seconds()
-            try:
-                self._renew()
-            except OperationalError:
-                log.warning("leases_not_renewed")
-                pause = _RETRY_SECONDS
-            time.sleep(pause)
+            if self._woken.wait(max(0.0, renew_at - time.monotonic())):
+                self._woken.clear()
+                self._look()
+            if time.monotonic() >= renew_at:
+                pause = self._renew_or_not()
+                renew_at = time.monotonic() + pause
+
+    def _look(self) -> None:
+        """Pass on what was asked, without the write that a renewal is."""
+        alive = self._alive()
+        try:
+            with self._database.read() as session:
+                requests = requests_of(session, alive.keys())
+        except OperationalError:
+            log.warning("requests_not_read")
+            return
+        for token, request in requests.items():
+            alive[token].asked(request)
+
+    def _renew_or_not(self) -> float:
+        """Seconds until the next renewal is due."""
+        try:
+            self._renew()
+        except OperationalError:
+            log.warning("leases_not_renewed")
+            return _RETRY_SECONDS
+        return RENEW_EVERY.total_seconds()
+
+    def _alive(self) -> Mapping[Token, Holder]:
+        with self._lock:
+            return {token: holder for token, holder in self._holders.items() if holder.is_alive()}
 
     def _renew(self) -> None:
-        with self._lock:
-            alive = {token: holder for token, holder in self._holders.items() if holder.is_alive()}
+        alive = self._alive()
         asked_at = time.monotonic()
         with self._database.write() as session:
             seen(session, self._worker_id)

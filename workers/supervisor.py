@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import structlog
@@ -102,6 +102,10 @@ class Supervisor:
             self._slots.give_back(slot)
             self._refill()
         _mirror(task, state)
+
+    def wake(self, job_ids: Collection[str]) -> None:
+        """Look soon at what is asked of these jobs, where they run here. Returns at once."""
+        self._leases.wake(job_ids)
 
     def shut_down(self) -> None:
         """Take no more jobs; let those that run end within the grace period, then hand them back."""

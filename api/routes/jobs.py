@@ -81,7 +81,10 @@ def _end(services: Services, holder: KeyHolder, job_id: str, request: StopReques
             detail = f"The job is {job.state} already; there is nothing left to {request}."
             raise Problem(HTTPStatus.CONFLICT, "job_is_final", detail) from exc
         session.refresh(job)
-        return job_view(session, job)
+        view = job_view(session, job)
+    if view.state == State.RUNNING:
+        services.waker.wake(job_id)
+    return view
 
 
 def _tags_of(request: Request) -> dict[str, str]:

@@ -13,6 +13,7 @@ from api.hinter import Hinter
 from api.services import Services
 from api.settings import ApiSettings
 from api.tailer import Tailer
+from api.waker import Waker
 from db.attempt_writes import Board, NewArtifact, Progress, add_artifact, record, replace_leaderboard
 from db.claims import Claimant, Token, claim
 from db.engine import Database
@@ -42,6 +43,16 @@ class RecordingSender:
             self.refused += 1
             raise BrokerUnavailable("refused")
         self.sent += [(queue, job_id, kind) for job_id, kind in hints]
+
+
+@dataclass
+class RecordingBroadcaster:
+    """Stands for the broker: keeps who was woken."""
+
+    woken: list[str] = field(default_factory=list)
+
+    def send(self, job_ids: Sequence[str]) -> None:
+        self.woken += job_ids
 
 
 @dataclass(frozen=True)
@@ -106,6 +117,7 @@ class Serving:
     services: Services
     keys: Keys
     sender: RecordingSender
+    broadcaster: RecordingBroadcaster
 
     @property
     def worker(self) -> HandWorker:
@@ -137,16 +149,17 @@ def make_serving(home: Path, **settings: object) -> Serving:
             bob=make_key(session, owner="bob", name="test"),
             admin=make_key(session, owner="root", name="test", admin=True),
         )
-    sender = RecordingSender()
+    sender, broadcaster = RecordingSender(), RecordingBroadcaster()
     services = Services(
         settings=ApiSettings(min_free_bytes=0, keep_alive=timedelta(milliseconds=50)).model_copy(update=settings),
         database=database,
         store=Store(home / "store"),
         kinds=load_kinds(("tests.unit.api.kinds",)),
         hinter=Hinter(database, sender, retry_seconds=0.05),
+        waker=Waker(broadcaster),
         tailer=Tailer(database),
     )
-    return Serving(services, keys, sender)
+    return Serving(services, keys, sender, broadcaster)
 
 
 class Background:

@@ -87,6 +87,21 @@ def test_cancelling_and_stopping(client: TestClient, worker: HandWorker) -> None
     assert "succeeded" in again.json()["detail"]
 
 
+@pytest.mark.parametrize("action", ["cancel", "stop"])
+def test_only_the_worker_of_a_running_job_is_woken(
+    client: TestClient, serving: Serving, worker: HandWorker, action: str
+) -> None:
+    queued, running = submitted(client), submitted(client)
+    token = worker.start(running)
+    assert client.post(f"/v1/jobs/{queued}/{action}").status_code == 200
+    assert client.post(f"/v1/jobs/{running}/{action}").status_code == 200
+    until(lambda: serving.broadcaster.woken, what="a wake")
+    assert serving.broadcaster.woken == [running]
+    worker.succeed(token, words=1)
+    assert client.post(f"/v1/jobs/{running}/{action}").status_code == 409
+    assert serving.broadcaster.woken == [running]
+
+
 def test_a_failed_job_tells_why(client: TestClient, worker: HandWorker) -> None:
     job_id = submitted(client)
     worker.fail(worker.start(job_id), "Column 'x' is missing.")
