@@ -82,11 +82,8 @@ class Parts:
         return self._python(f"worker-{queue}", "workers", "--queue", queue, *arguments, environment=environment)
 
     def flower(self) -> Child:
-        environment = {
-            **self._environment,
-            "TURNOUT_BROKER_URL": self.broker_url,
-            "FLOWER_BASIC_AUTH": f"{FLOWER_USER}:{self._secrets.flower_password}",
-        }
+        password = self._secrets.flower_password
+        environment = {**self.server_environment(), "FLOWER_BASIC_AUTH": f"{FLOWER_USER}:{password}"}
         arguments = [
             "--address=127.0.0.1",
             f"--port={self._settings.flower_port}",

@@ -44,7 +44,7 @@ def test_each_gets_only_the_secrets_it_uses(parts: Parts) -> None:
     assert told == {
         "redis": set(),
         "h2o-keeper": set(),
-        "flower": {"TURNOUT_BROKER_URL"},
+        "flower": servers,
         "api": servers,
         "worker-cpu": servers,
         "worker-h2o": {*servers, "TURNOUT_H2O_URL", "TURNOUT_H2O_USER", "TURNOUT_H2O_PASSWORD"},
