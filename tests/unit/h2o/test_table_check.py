@@ -66,14 +66,17 @@ def test_a_table_longer_than_the_sample_is_read_to_its_end(tmp_path: Path) -> No
         ("y\n" + "1\n2\n" * 20, "has only the column 'y'"),
         ("x,z,y\n" + ROWS + "1,2\n", "Line 32 of the dataset has 2 fields where the header has 3"),
         ("x,z,y\n1,2,a,b\n" + ROWS, "Line 2 of the dataset has 4 fields"),
-        ('x,z,y\n"1,2,a\n' + ROWS + "x" * 200_000, "quote that is not closed"),
+        (
+            'x,z,y\n"1,2,a\n' + ROWS + "x" * 200_000,
+            "Line 2 of the dataset can't be read as CSV: it holds a quote that is never closed.",
+        ),
         ("x,z,y\n" + "1,2,a\n" * 30, "Every feature has the same value"),
         ("x,z,y\n" + "".join(f"{n},1,a\n" for n in range(30)), "has only one class ('a')"),
         ("x,z,y\n" + "".join(f"{n},1,\n" for n in range(30)), "is missing in every row"),
-        ("x,z,y\n" + ROWS[: ROWS.index("10,")], "has 10 rows with a target"),
+        ("x,z,y\n" + ROWS[: ROWS.index("10,")], "The dataset has 10 rows with a value of the target 'y'"),
         ("x,z,y\n" + "".join(f"{n},1,id {n}\n" for n in range(200)), "has 200 different values, too many for classes"),
         ("x,z,y\n" + "".join(f"{n},1,id {n}\n" for n in range(2000)), "more than 1000 different values"),
-        ("x,é,y\n".encode("latin-1") + ROWS.encode(), "is not UTF-8 text (byte 0xe9); save it as UTF-8"),
+        ("x,é,y\n".encode("latin-1") + ROWS.encode(), "is not UTF-8 text: line 1 has the byte 0xe9; save it as UTF-8."),
         (("x,z,y\n" + ROWS).encode("utf-16"), "is UTF-16 text"),
         (b"PK\x03\x04" + b"x" * 50, "is a ZIP archive or an Excel workbook"),
         (b"\x7fELF\x00\x00\x00", "is a binary file"),
@@ -91,7 +94,7 @@ def test_what_is_wrong_is_named(tmp_path: Path, content: bytes | str, complaint:
 
 
 def test_a_late_byte_that_is_no_utf8_is_found(tmp_path: Path) -> None:
-    with pytest.raises(InvalidInput, match="is not UTF-8 text after line"):
+    with pytest.raises(InvalidInput, match="is not UTF-8 text: line 150002 has the byte 0xe9 in column 'z'"):
         check(tmp_path, b"x,z,y\n" + ROWS.encode() * 5000 + "1,é,a\n".encode("latin-1"))
 
 
@@ -103,7 +106,7 @@ def test_a_late_byte_that_is_no_utf8_is_found(tmp_path: Path) -> None:
         ({"problem": "regression"}, "Regression needs numbers in the target 'y', but the dataset has 'a' in line 2."),
         ({"sort_metric": "MAE"}, "makes this classification, and sort_metric MAE doesn't apply"),
         ({"monotone_constraints": {"q": 1}}, "monotone_constraints names 'q'"),
-        ({"nfolds": 50}, "need at least 50"),
+        ({"nfolds": 50}, "in 50 folds (nfolds) needs at least as many rows, but 24 of the dataset's are for training"),
         ({"balance_classes": True, "class_sampling_factors": [1, 2, 3]}, "has 3 numbers for 2 classes"),
     ],
 )
@@ -171,14 +174,14 @@ def test_words_for_missing_values_are_missing_among_numbers(tmp_path: Path) -> N
 @pytest.mark.parametrize("text", ["1_000", "inf", "-Infinity", "0x10", "\u0661", "1e400", "1d"])
 def test_only_what_h2o_reads_as_a_number_is_one(text: str) -> None:
     facts = TargetFacts()
-    facts.see(text, 2)
+    facts.see(pa.array([text]))
     assert not facts.numeric
 
 
 @pytest.mark.parametrize("text", ["1", "+1.", "-.5", "1e5", "1.5E-3", "7 "])
 def test_numbers_are_numbers(text: str) -> None:
     facts = TargetFacts()
-    facts.see(text, 2)
+    facts.see(pa.array([text]))
     assert facts.numeric
 
 

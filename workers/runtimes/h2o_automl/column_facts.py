@@ -1,56 +1,89 @@
-"""What one pass over a column tells: enough to decide what can be trained on it."""
+"""What one pass over a table tells: enough to decide what can be trained on it."""
 
-import math
-import re
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+
+import pyarrow as pa
+import pyarrow.compute as pc
 
 # What H2O reads as missing (water.parser.ParseSetup and BufferedString).
 MISSING_WORDS = frozenset({"", "NA", "N/A", "na", "n/a", "NaN", "nan", "null", "NULL"})
-# What H2O reads as a number, without its "$5" and "5%". Python's own float() knows more: 1_000, inf, other digits.
-_NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
-BOOLEAN_WORDS = frozenset({"true", "false", "True", "False", "TRUE", "FALSE"})
 # Beyond this many distinct values a target is counted no further: it is no classification's.
 MOST_COUNTED = 5000
+# So many rows are looked at for texts before the others.
+_FIRST_LOOK_ROWS = 100
+
+_WORDS = pa.array(sorted(MISSING_WORDS))
+# What H2O reads as a number, without its "$5" and "5%".
+_NUMBER = r"^[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?$"
+# Numbers as people and spreadsheets write them, which H2O takes for texts: 1,5 and 1.234,5 and 1 234 and €5.
+_FOREIGN_NUMBER = r"^[€$£]? ?[+-]?[0-9]+([ .,'\x{2019}\x{a0}\x{202f}][0-9]+)* ?[€$£%]?$"
 
 
 @dataclass
 class TargetFacts:
-    """A target column, value by value. ``counts`` ends at ``MOST_COUNTED`` distinct values.
+    """A target column. ``counts`` ends at ``MOST_COUNTED`` distinct values.
 
     ``words`` are those for missing values. Among numbers they mean that; among texts H2O takes them for classes.
+    ``numbers`` counts the values that are one, ``foreign`` says that all others are numbers in another notation, and
+    ``first_text`` is the first that is none, with its row counted from 1; ``first_unknown`` is the first that isn't one
+    of the ``known`` classes.
     """
 
+    known: frozenset[str] | None = None
     present: int = 0
     missing: int = 0
     counts: Counter[str] = field(default_factory=Counter)
     words: Counter[str] = field(default_factory=Counter)
     numeric: bool = True
-    whole: bool = True
+    whole_numbers: bool = True
+    numbers: int = 0
+    foreign: bool = True
     lowest: float = float("inf")
     highest: float = float("-inf")
     first_text: tuple[int, str] | None = None
+    first_unknown: tuple[int, str] | None = None
 
-    def see(self, text: str, line: int) -> None:
-        """Take in one value of a text file; ``line`` is where it stands, for messages."""
+    def see(self, texts: pa.Array, rows_before: int = 0) -> None:
+        """Take in the next values of a text file."""
         # H2O leaves out spaces before a value, and keeps those after it in a class.
-        value = text.lstrip()
-        if not value:
-            self.missing += 1
+        values = pc.utf8_ltrim_whitespace(texts)
+        # Distinct values, in the order in which they are first met.
+        found = pc.value_counts(values)
+        missing = pc.is_in(pc.utf8_rtrim_whitespace(found.field("values")), value_set=_WORDS)
+        for value, count in _entries(found.filter(missing)):
+            if value:
+                self.words[value] += count
+            else:
+                self.missing += count
+        plain = found.filter(pc.invert(missing))
+        self.count(plain)
+        self.compare(plain, values, rows_before)
+        no_number = self._see_numbers(plain)
+        if len(no_number):
+            self.numeric = False
+            self.foreign = self.foreign and bool(pc.all(pc.match_substring_regex(no_number, _FOREIGN_NUMBER)).as_py())
+            if self.first_text is None:
+                row = rows_before + pc.index(values, no_number[0]).as_py() + 1
+                self.first_text = (row, no_number[0].as_py())
+
+    def count(self, found: pa.StructArray) -> None:
+        """Take in how often the next values are there: an array of ``values`` and ``counts``."""
+        self.present += pc.sum(found.field("counts")).as_py() or 0
+        if len(self.counts) < MOST_COUNTED:
+            for value, count in _entries(found.slice(0, MOST_COUNTED)):
+                self.counts[str(value)] += count
+
+    def compare(self, found: pa.StructArray, values: pa.Array | pa.ChunkedArray, rows_before: int = 0) -> None:
+        """Look for classes that aren't known among the next values, ``found`` being the distinct ones."""
+        if self.known is None or self.first_unknown is not None:
             return
-        if value.rstrip() in MISSING_WORDS:
-            self.words[value] += 1
-            return
-        self.present += 1
-        if len(self.counts) < MOST_COUNTED or value in self.counts:
-            self.counts[value] += 1
-        number = float(value) if _NUMBER.fullmatch(value.rstrip()) else math.inf
-        if math.isfinite(number):
-            self._see_number(number)
-        else:
-            self.numeric = self.whole = False
-            self.first_text = self.first_text or (line, value)
+        for value in found.field("values"):
+            if str(value) not in self.known:
+                row = rows_before + pc.index(values, value).as_py() + 1
+                self.first_unknown = (row, str(value))
+                return
 
     def settle(self) -> None:
         """Decide what the words for missing values mean, once all values were seen."""
@@ -60,14 +93,24 @@ class TargetFacts:
             self.present += self.words.total()
             self.counts.update(self.words)
 
-    def _see_number(self, number: float) -> None:
-        self.whole = self.whole and number.is_integer()
-        self.lowest = min(self.lowest, number)
-        self.highest = max(self.highest, number)
+    def _see_numbers(self, found: pa.StructArray) -> pa.Array:
+        """Take in those of the distinct values that are numbers, and return the others."""
+        trimmed = pc.utf8_rtrim_whitespace(found.field("values"))
+        written = pc.if_else(pc.match_substring_regex(trimmed, _NUMBER), trimmed, None)
+        numbers = pc.cast(pc.replace_substring_regex(written, r"^\+", ""), pa.float64())
+        # One too large for a double is none.
+        finite = pc.fill_null(pc.is_finite(numbers), False)
+        self.numbers += pc.sum(found.field("counts").filter(finite)).as_py() or 0
+        self.see_range(numbers.filter(finite))
+        return found.field("values").filter(pc.invert(finite))
 
-    @property
-    def boolean(self) -> bool:
-        return bool(self.counts) and set(self.counts) <= BOOLEAN_WORDS
+    def see_range(self, numbers: pa.Array | pa.ChunkedArray) -> None:
+        """Take in doubles, none of them missing."""
+        if len(numbers):
+            bounds = pc.min_max(numbers)
+            self.lowest = min(self.lowest, bounds["min"].as_py())
+            self.highest = max(self.highest, bounds["max"].as_py())
+            self.whole_numbers = self.whole_numbers and bool(pc.all(pc.equal(pc.floor(numbers), numbers)).as_py())
 
 
 @dataclass(frozen=True)
@@ -75,8 +118,9 @@ class TableFacts:
     """A table that was read through.
 
     ``separator`` is None for Parquet; ``varying`` columns have two values or more; ``marked`` files begin with a byte
-    order mark, which H2O would take for a part of the first column's name. ``texts`` has line and value of the first
-    text in each column with any, where that was looked for.
+    order mark, which H2O would take for a part of the first column's name. ``texts`` has row and value of the first
+    text in each column with any, where that was looked for; ``place`` says where a row stands, such as "line 7".
+    ``unnamed_index`` columns are a pandas index without a name, and ``fine_times`` are finer than H2O reads them.
     """
 
     columns: tuple[str, ...]
@@ -84,14 +128,73 @@ class TableFacts:
     separator: str | None
     target: TargetFacts
     varying: frozenset[str]
+    place: Callable[[int], str]
     marked: bool = False
     texts: Mapping[str, tuple[int, str]] = field(default_factory=dict)
+    unnamed_index: frozenset[str] = frozenset()
+    fine_times: frozenset[str] = frozenset()
 
 
-def is_text(value: str) -> bool:
-    """Whether a feature's value is neither missing nor a number."""
+class FeaturePass:
+    """Looks through the columns beside the target, part by part: which vary, and where the first texts are."""
+
+    def __init__(self, columns: tuple[str, ...], target: str, *, find_texts: bool) -> None:
+        self.rows = 0
+        self.texts: dict[str, tuple[int, str]] = {}
+        self._columns = columns
+        self._constant = [index for index, name in enumerate(columns) if name != target]
+        self._textless = list(self._constant) if find_texts else []
+        self._first: list[pa.Scalar] = []
+
+    def see(self, parts: list[pa.Array]) -> None:
+        """Take in the next rows, column by column."""
+        if not self._first:
+            self._first = [part[0] for part in parts]
+        self._constant = [
+            index for index in self._constant if pc.all(pc.equal(parts[index], self._first[index])).as_py()
+        ]
+        # Most columns of texts show it at once, and the slow look at each value then passes them over.
+        for start, length in ((0, _FIRST_LOOK_ROWS), (_FIRST_LOOK_ROWS, None)):
+            self._find_texts([part.slice(start, length) for part in parts], self.rows + start)
+        self.rows += len(parts[0])
+
+    def _find_texts(self, parts: list[pa.Array], rows_before: int) -> None:
+        length = len(parts[0])
+        if not length or not self._textless:
+            return
+        joined = pa.concat_arrays([parts[index] for index in self._textless])
+        plain = _missing_or_number(joined)
+        place = pc.index(plain, False).as_py()
+        while place >= 0:
+            position, row = divmod(place, length)
+            self.texts[self._columns[self._textless[position]]] = (rows_before + row + 1, joined[place].as_py())
+            following = (position + 1) * length
+            found = pc.index(plain.slice(following), False).as_py()
+            place = found if found < 0 else following + found
+        self._textless = [index for index in self._textless if self._columns[index] not in self.texts]
+
+    @property
+    def varying(self) -> frozenset[str]:
+        still = set(self._constant) if self.rows else set(range(len(self._columns)))
+        return frozenset(name for index, name in enumerate(self._columns) if index not in still)
+
+
+def first_text(values: pa.Array) -> tuple[int, str] | None:
+    """Row, counted from 1, and value of the first that is neither missing nor a number."""
+    index = pc.index(_missing_or_number(values), False).as_py()
+    return None if index < 0 else (index + 1, values[index].as_py())
+
+
+def _missing_or_number(texts: pa.Array) -> pa.Array:
+    """For each value, whether it is no text."""
+    trimmed = pc.utf8_trim_whitespace(texts)
+    missing = pc.is_in(pc.fill_null(trimmed, ""), value_set=_WORDS)
     try:
-        float(value)
-    except ValueError:
-        return value.strip() not in MISSING_WORDS
-    return False
+        pc.cast(trimmed.filter(pc.invert(missing)), pa.float64())
+    except pa.ArrowInvalid:
+        return pc.or_(missing, pc.fill_null(pc.match_substring_regex(trimmed, _NUMBER), False))
+    return pc.or_(missing, True)
+
+
+def _entries(found: pa.StructArray) -> Iterator[tuple[str, int]]:
+    yield from zip(found.field("values").to_pylist(), found.field("counts").to_pylist(), strict=True)

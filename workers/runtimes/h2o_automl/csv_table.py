@@ -2,18 +2,21 @@
 
 import codecs
 import csv
+import difflib
 import gzip
 import io
+import itertools
+import re
 import shutil
 import zlib
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Protocol
 
 from tasks.errors import InvalidInput
-from workers.runtimes.h2o_automl.column_facts import MISSING_WORDS, TableFacts, TargetFacts, is_text
+from workers.runtimes.h2o_automl.column_facts import MISSING_WORDS, TableFacts
+from workers.runtimes.h2o_automl.csv_bytes import WatchedBytes, open_bytes, refuse_bad_byte
+from workers.runtimes.h2o_automl.csv_rows import CsvRows, Layout
 
 SEPARATORS = (",", ";", "\t", "|")
 _SAMPLE_CHARACTERS = 65536
@@ -29,62 +32,68 @@ _FORMATS = (
     (b"\x28\xb5\x2f\xfd", "a Zstandard archive"),
     (b"BZh", "a bzip2 archive"),
 )
+# NUL, and what bytes that are no UTF-8 were replaced by.
+_NO_TEXT = re.compile("[\x00\ud800-\udfff]")
 _UTF16_MARKS = (b"\xff\xfe", b"\xfe\xff")
 
 
-class RowReader(Protocol):
-    line_num: int
-
-    def __iter__(self) -> Iterator[list[str]]: ...
-    def __next__(self) -> list[str]: ...
-
-
 def read_csv(
-    path: Path, role: str, target: str, wanted: Sequence[str] | None, *, find_texts: bool = False
+    path: Path,
+    role: str,
+    target: str,
+    wanted: Sequence[str] | None,
+    *,
+    find_texts: bool = False,
+    classes: frozenset[str] | None = None,
 ) -> TableFacts:
-    """Read the file through. ``wanted`` are the columns that have to be there beside ``target``.
+    """Read the file through. ``wanted`` are the columns that have to be there beside ``target``; ``classes`` are those
+    that it may have.
 
     Raises ``InvalidInput`` that names the line or column, and the file by its ``role``.
     """
-    with _open_bytes(path, role) as file:
-        text = io.TextIOWrapper(file, encoding="utf-8-sig", errors="strict", newline="")
-        reader: RowReader | None = None
-        try:
-            head = file.peek(64)
-            _refuse_other_formats(head, role)
-            sample = text.read(_SAMPLE_CHARACTERS)
-            separator = _separator(sample, role)
-            reader = csv.reader(_lines(sample, text), delimiter=separator, skipinitialspace=True)
-            columns = _header(reader, role)
-            require_columns(columns, role, target, wanted)
-            facts = _read_rows(reader, columns, separator, role, target, find_texts=find_texts)
-            return replace(facts, marked=head.startswith(codecs.BOM_UTF8))
-        except UnicodeDecodeError as exc:
-            line = "" if reader is None else f" after line {reader.line_num}"
-            byte = exc.object[exc.start]
-            raise InvalidInput(f"The {role} is not UTF-8 text{line} (byte 0x{byte:02x}); save it as UTF-8.") from exc
-        except csv.Error as exc:
-            line = "" if reader is None else f" in line {reader.line_num + 1}"
-            raise InvalidInput(
-                f"The {role} can't be read as CSV{line}: {exc}; look for a quote that is not closed."
-            ) from exc
-        except (EOFError, zlib.error, OSError) as exc:
-            raise InvalidInput(f"The {role} can't be unpacked: {exc}; upload it again.") from exc
+    try:
+        marked, layout = _layout(path, role)
+        require_columns(layout.columns, role, target, wanted)
+        rows = CsvRows(path, role, layout)
+        seen = rows.read(target, find_texts=find_texts, classes=classes)
+    except csv.Error as exc:
+        raise InvalidInput(f"The header line of the {role} holds a quote that is never closed.") from exc
+    except (EOFError, zlib.error, gzip.BadGzipFile) as exc:
+        raise InvalidInput(f"The {role} can't be unpacked: {exc}; upload it again.") from exc
+    return TableFacts(
+        layout.columns,
+        seen.features.rows,
+        layout.separator,
+        seen.target,
+        seen.features.varying,
+        rows.place,
+        marked=marked,
+        texts=seen.features.texts,
+    )
 
 
 def require_columns(columns: Sequence[str], role: str, target: str, wanted: Sequence[str] | None) -> None:
     """Refuse a table without its target or with a wanted column missing; the message lists what there is."""
     shown = ", ".join(columns[:20]) + (", …" if len(columns) > 20 else "")
-    if target not in columns:
-        raise InvalidInput(f"The {role} has no column {target!r} for the target; its columns are: {shown}.")
-    for name in wanted or ():
-        if name not in columns:
-            raise InvalidInput(f"The {role} has no column {name!r}; its columns are: {shown}.")
+    known = set(columns)
+    for name in (target, *(wanted or ())):
+        if name not in known:
+            purpose = " for the target" if name == target else ""
+            near = _nearest(name, columns)
+            hint = f"did you mean {near!r}? Its" if near is not None else "its"
+            raise InvalidInput(f"The {role} has no column {name!r}{purpose}; {hint} columns are: {shown}.")
     if len(columns) < 2:
         raise InvalidInput(
             f"The {role} has only the column {columns[0]!r}, and nothing to predict from; columns are separated by "
             "comma, semicolon, tab or |."
         )
+
+
+def _nearest(name: str, columns: Sequence[str]) -> str | None:
+    """The column that was probably meant: the same but for case and spaces, or nearly the same."""
+    plain = {" ".join(column.split()).casefold(): column for column in reversed(columns)}
+    found = difflib.get_close_matches(" ".join(name.split()).casefold(), list(plain)[:1000], n=1, cutoff=0.7)
+    return plain[found[0]] if found else None
 
 
 def require_names(columns: Sequence[str], role: str) -> None:
@@ -99,41 +108,54 @@ def require_names(columns: Sequence[str], role: str) -> None:
 
 def copy_without_mark(path: Path, target: Path) -> None:
     """Write the text of a file that begins with a byte order mark to another one, without the mark and unpacked."""
-    with _open_bytes(path, "table") as source, target.open("wb") as copy:
+    with open_bytes(path, "table") as source, target.open("wb") as copy:
         source.read(len(codecs.BOM_UTF8))
         shutil.copyfileobj(source, copy)
 
 
-def _open_bytes(path: Path, role: str) -> io.BufferedReader:
-    with path.open("rb") as file:
-        head = file.read(2)
-    if not head:
-        raise InvalidInput(f"The {role} is empty.")
-    if head == b"\x1f\x8b":
-        return io.BufferedReader(gzip.open(path, "rb"))
-    return path.open("rb")
+def _layout(path: Path, role: str) -> tuple[bool, Layout]:
+    """Whether the file begins with a byte order mark, and how it is to be read."""
+    with open_bytes(path, role) as file:
+        head = file.peek(64)
+        _refuse_other_formats(head, role)
+        text = io.TextIOWrapper(file, encoding="utf-8-sig", errors="surrogateescape", newline="")
+        sample = text.read(_SAMPLE_CHARACTERS)
+        separator = _separator(sample, role)
+        lines = itertools.chain(_split_lines(sample + text.readline()), text)
+        reader = csv.reader(lines, delimiter=separator, skipinitialspace=True)
+        # H2O leaves out spaces before a name, and keeps those after it.
+        columns = tuple(name.lstrip() for name in next((row for row in reader if row), []))
+    _require_text(path, role, separator, columns)
+    _require_header(columns, role)
+    return head.startswith(codecs.BOM_UTF8), Layout(columns, separator, sample.startswith(("\r", "\n")))
+
+
+def _require_text(path: Path, role: str, separator: str, columns: Sequence[str]) -> None:
+    """Refuse a header with bytes that are no text."""
+    if not _NO_TEXT.search("".join(columns)):
+        return
+    with open_bytes(path, role) as file:
+        watched = WatchedBytes(file, separator)
+        while watched.read(_SAMPLE_CHARACTERS):
+            pass
+    if watched.bad_byte is not None:
+        raise refuse_bad_byte(path, role, watched.bad_byte, separator, ())
 
 
 def _refuse_other_formats(head: bytes, role: str) -> None:
     for magic, name in _FORMATS:
         if head.startswith(magic):
             raise InvalidInput(f"The {role} is {name}, not a table; upload CSV or Parquet.")
-    if head.startswith(_UTF16_MARKS):
+    if head.startswith(_UTF16_MARKS) or _is_unmarked_utf16(head):
         raise InvalidInput(f"The {role} is UTF-16 text; save it as UTF-8.")
     if b"\x00" in head:
         raise InvalidInput(f"The {role} is a binary file, not a table; upload CSV or Parquet.")
 
 
-def _lines(sample: str, rest: io.TextIOWrapper) -> Iterator[str]:
-    """The lines of the text whose beginning was already read; the sample may end inside a line."""
-    pieces = _split_lines(sample)
-    last = pieces.pop() if pieces else ""
-    yield from pieces
-    yield last + rest.readline() if not last.endswith("\n") else last
-    for line in rest:
-        if "\x00" in line:
-            raise csv.Error("it holds a NUL byte")
-        yield line
+def _is_unmarked_utf16(head: bytes) -> bool:
+    """Whether every second byte is NUL, as with plain letters in UTF-16."""
+    pairs = len(head) // 2
+    return pairs > 3 and {head[: 2 * pairs : 2].count(0), head[1 : 2 * pairs : 2].count(0)} == {0, pairs}
 
 
 def _split_lines(text: str) -> list[str]:
@@ -158,52 +180,13 @@ def _separator(sample: str, role: str) -> str:
     return best
 
 
-def _header(reader: RowReader, role: str) -> list[str]:
-    # H2O leaves out spaces before a name, and keeps those after it.
-    columns = [name.lstrip() for name in next((row for row in reader if row), [])]
+def _require_header(columns: Sequence[str], role: str) -> None:
     if len(columns) > 1 and all(_is_number(name) for name in columns):
         raise InvalidInput(
             f"The first line of the {role} holds only numbers ({', '.join(columns[:5])}): add a header line with the "
             "columns' names."
         )
     require_names(columns, role)
-    return columns
-
-
-def _read_rows(
-    reader: RowReader, columns: list[str], separator: str, role: str, target: str, *, find_texts: bool
-) -> TableFacts:
-    width = len(columns)
-    target_index = columns.index(target)
-    facts = TargetFacts()
-    see = facts.see
-    first: list[str] | None = None
-    constant = [index for index in range(width) if index != target_index]
-    texts: dict[str, tuple[int, str]] = {}
-    textless = [index for index in range(width) if index != target_index] if find_texts else []
-    rows = 0
-    for row in reader:
-        if len(row) != width:
-            if not row:
-                continue
-            raise InvalidInput(
-                f"Line {reader.line_num} of the {role} has {len(row)} fields where the header has {width}; "
-                "quote fields that contain the separator."
-            )
-        rows += 1
-        see(row[target_index], reader.line_num)
-        found = [index for index in textless if is_text(row[index])]
-        if found:
-            texts |= {columns[index]: (reader.line_num, row[index]) for index in found}
-            textless = [index for index in textless if index not in found]
-        if first is None:
-            first = row
-        elif constant:
-            constant = [index for index in constant if row[index] == first[index]]
-    facts.settle()
-    still = set(constant) if first is not None else set(range(width))
-    varying = frozenset(name for index, name in enumerate(columns) if index not in still)
-    return TableFacts(tuple(columns), rows, separator, facts, varying, texts=texts)
 
 
 def _is_number(text: str) -> bool:

@@ -8,7 +8,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from tasks.errors import InvalidInput
-from workers.runtimes.h2o_automl.column_facts import MOST_COUNTED, TableFacts, TargetFacts, is_text
+from workers.runtimes.h2o_automl.column_facts import TableFacts, TargetFacts, first_text
 from workers.runtimes.h2o_automl.csv_table import require_columns, require_names
 
 # H2O 3.46 fails on brotli, and reads lz4 as rows of junk without an error.
@@ -21,7 +21,13 @@ def is_parquet(path: Path) -> bool:
 
 
 def read_parquet(
-    path: Path, role: str, target: str, wanted: Sequence[str] | None, *, find_texts: bool = False
+    path: Path,
+    role: str,
+    target: str,
+    wanted: Sequence[str] | None,
+    *,
+    find_texts: bool = False,
+    classes: frozenset[str] | None = None,
 ) -> TableFacts:
     """Read the file's schema and what has to be known of its columns. Raises ``InvalidInput`` that names the column."""
     try:
@@ -31,9 +37,9 @@ def read_parquet(
             require_columns(schema.names, role, target, wanted)
             _require_readable(file, schema, role)
             varying = _varying(file, [name for name in schema.names if name != target])
-            facts = _target_facts(file.read(columns=[target]).column(0))
+            facts = _target_facts(file.read(columns=[target]).column(0), classes)
             texts = _texts(file, schema, target) if find_texts else {}
-            return TableFacts(tuple(schema.names), file.metadata.num_rows, None, facts, varying, texts=texts)
+            return TableFacts(tuple(schema.names), file.metadata.num_rows, None, facts, varying, _row, texts=texts)
     except (pa.ArrowException, OSError) as exc:
         raise InvalidInput(f"The {role} can't be read as Parquet: {str(exc).splitlines()[0]}.") from exc
 
@@ -64,33 +70,43 @@ def _varying(file: pq.ParquetFile, names: list[str]) -> frozenset[str]:
 
 
 def _texts(file: pq.ParquetFile, schema: pa.Schema, target: str) -> dict[str, tuple[int, str]]:
-    """The first text of each column that has any; the line is 0, as there are none."""
+    """Row and value of the first text of each column that has any."""
     found = {}
     for field in schema:
-        kind = field.type.value_type if pa.types.is_dictionary(field.type) else field.type
-        if field.name != target and (pa.types.is_string(kind) or pa.types.is_large_string(kind)):
-            values = file.read(columns=[field.name]).column(0).unique().to_pylist()
-            text = next((value for value in values if value is not None and is_text(value)), None)
+        if field.name != target and _is_text_type(field.type):
+            column = file.read(columns=[field.name]).column(0).cast(pa.string()).combine_chunks()
+            text = first_text(column)
             if text is not None:
-                found[field.name] = (0, text)
+                found[field.name] = text
     return found
 
 
-def _target_facts(column: pa.ChunkedArray) -> TargetFacts:
+def _is_text_type(kind: pa.DataType) -> bool:
+    plain = kind.value_type if pa.types.is_dictionary(kind) else kind
+    return bool(pa.types.is_string(plain) or pa.types.is_large_string(plain))
+
+
+def _target_facts(column: pa.ChunkedArray, classes: frozenset[str] | None) -> TargetFacts:
+    if pa.types.is_dictionary(column.type):
+        column = column.cast(column.type.value_type)
     if pa.types.is_floating(column.type):
         # H2O reads what is no finite number as missing.
         column = pc.if_else(pc.is_finite(column), column, pa.scalar(None, column.type))
-    facts = TargetFacts(present=len(column) - column.null_count, missing=column.null_count)
-    kind = column.type.value_type if pa.types.is_dictionary(column.type) else column.type
-    for entry in pc.value_counts(column.drop_null()).slice(0, MOST_COUNTED):
-        facts.counts[str(entry["values"].as_py())] = entry["counts"].as_py()
-    facts.numeric = pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind)
-    facts.whole = facts.numeric
-    if facts.numeric and facts.present:
-        numbers = column.cast(pa.float64()).drop_null()
-        bounds = pc.min_max(numbers)
-        facts.lowest, facts.highest = bounds["min"].as_py(), bounds["max"].as_py()
-        facts.whole = bool(pc.all(pc.equal(pc.floor(numbers), numbers)).as_py())
-    elif facts.counts:
-        facts.first_text = (1, next(iter(facts.counts)))
+    facts = TargetFacts(known=classes, missing=column.null_count)
+    present = column.drop_null()
+    found = pc.value_counts(present)
+    facts.count(found)
+    facts.compare(found, column)
+    kind = column.type
+    if pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind):
+        facts.numbers = facts.present
+        facts.see_range(present.cast(pa.float64()))
+    elif facts.present:
+        facts.numeric = facts.foreign = False
+        row = pc.index(pc.is_valid(column), True).as_py()
+        facts.first_text = (row + 1, str(column[row].as_py()))
     return facts
+
+
+def _row(row: int) -> str:
+    return f"row {row}"

@@ -13,6 +13,8 @@ from workers.runtimes.h2o_automl.keys import response_name
 from workers.runtimes.h2o_automl.parquet_table import is_parquet, read_parquet
 
 FEWEST_ROWS = 20
+# What H2O makes of nfolds -1.
+DEFAULT_FOLDS = 5
 MOST_CLASSES = 1000
 # At most this many distinct whole numbers are taken for classes rather than amounts.
 MOST_NUMBERED_CLASSES = 20
@@ -40,6 +42,7 @@ def check_tables(spec: AutoMLSpec, dataset: Path, validation: Path | None, test:
     special = list(spec.special_columns.values())
     find_texts = validation is not None or test is not None
     facts = _read(dataset, "dataset", spec.target, [*(spec.features or ()), *special], find_texts=find_texts)
+    _refuse_spoilt_numbers(spec, facts)
     problem = decide_problem(spec.problem, facts.target)
     complaint = spec.misfit(problem)
     if complaint is not None:
@@ -48,11 +51,12 @@ def check_tables(spec: AutoMLSpec, dataset: Path, validation: Path | None, test:
     complaint = spec.class_misfit(classes) if classes else None
     if complaint is not None:
         raise InvalidInput(f"The target {spec.target!r} has {classes} classes, and {complaint}.")
-    features = spec.features or [name for name in facts.columns if name not in (spec.target, *special)]
+    others = {spec.target, *special, *facts.unnamed_index}
+    features = spec.features or [name for name in facts.columns if name not in others]
     _require_features(spec, facts, features)
     _require_target(spec.target, problem, facts)
-    _require_rows(facts, spec.nfolds)
-    others = [
+    _require_rows(spec, facts)
+    checked = [
         _check_other(path, role, spec.target, features, problem, facts)
         for path, role in ((validation, "validation_dataset"), (test, "test_dataset"))
     ]
@@ -60,7 +64,7 @@ def check_tables(spec: AutoMLSpec, dataset: Path, validation: Path | None, test:
         raise InvalidInput(
             f"class_sampling_factors has {len(spec.class_sampling_factors)} numbers for {classes} classes."
         )
-    return CheckedData(facts, others[0], others[1], problem, tuple(features), classes)
+    return CheckedData(facts, checked[0], checked[1], problem, tuple(features), classes)
 
 
 def decide_problem(
@@ -69,13 +73,26 @@ def decide_problem(
     """What ``problem: auto`` means for a target: classes if it is text, true/false, or few distinct whole numbers."""
     if asked != "auto":
         return asked
-    few = len(target.counts) <= min(MOST_NUMBERED_CLASSES, max(2, target.present // 2))
-    return "classification" if not target.numeric or (target.whole and few) else "regression"
+    return "classification" if not target.numeric or (target.whole_numbers and _few(target)) else "regression"
 
 
-def _read(path: Path, role: str, target: str, wanted: Sequence[str], *, find_texts: bool) -> TableFacts:
+def _few(target: TargetFacts) -> bool:
+    return len(target.counts) <= min(MOST_NUMBERED_CLASSES, max(2, target.present // 2))
+
+
+def _read(
+    path: Path,
+    role: str,
+    target: str,
+    wanted: Sequence[str],
+    *,
+    find_texts: bool,
+    classes: frozenset[str] | None = None,
+) -> TableFacts:
+    if not path.is_file():
+        raise InvalidInput(f"The file of the {role} is no longer in the store; upload it again.")
     read = read_parquet if is_parquet(path) else read_csv
-    facts = read(path, role, target, wanted, find_texts=find_texts)
+    facts = read(path, role, target, wanted, find_texts=find_texts, classes=classes)
     if facts.rows == 0:
         raise InvalidInput(f"The {role} has a header but no rows.")
     return facts
@@ -86,22 +103,24 @@ def _check_other(
 ) -> TableFacts | None:
     if path is None:
         return None
-    facts = _read(path, role, target, features, find_texts=True)
+    classes = frozenset(training.target.counts) if problem == "classification" else None
+    facts = _read(path, role, target, features, find_texts=True, classes=classes)
     for name in features:
         # Where the dataset has texts too, H2O either learns them or reads them as missing in both.
         if name in facts.texts and name in training.varying and name not in training.texts:
-            line, text = facts.texts[name]
-            where = f" in line {line}" if line else ""
+            row, text = facts.texts[name]
             raise InvalidInput(
-                f"Column {name!r} of the {role} has the text {text[:60]!r}{where}, but only numbers in the dataset."
+                f"Column {name!r} of the {role} has the text {text[:60]!r} in {facts.place(row)}, but only numbers in "
+                "the dataset."
             )
     if facts.target.present == 0:
         raise InvalidInput(f"The target {target!r} is missing in every row of the {role}.")
     if problem == "classification":
-        unknown = sorted(set(facts.target.counts) - set(training.target.counts))
-        if unknown:
+        unknown = facts.target.first_unknown
+        if unknown is not None:
             raise InvalidInput(
-                f"The {role} has the class {unknown[0]!r} in {target!r}, which the dataset doesn't have."
+                f"The {role} has the class {unknown[1][:60]!r} in {target!r} ({facts.place(unknown[0])}), which the "
+                "dataset doesn't have."
             )
     else:
         _require_numbers(target, facts, role)
@@ -135,18 +154,50 @@ def _require_target(target: str, problem: str, facts: TableFacts) -> None:
         raise InvalidInput(f"The target {target!r} has {many} different values, too many for classes; {advice}.")
 
 
+def _refuse_spoilt_numbers(spec: AutoMLSpec, facts: TableFacts) -> None:
+    """Refuse to take a target of numbers for classes because of a few values that aren't written as numbers."""
+    target = facts.target
+    if spec.problem != "auto" or target.numeric or target.first_text is None:
+        return
+    amounts = target.numbers > target.present / 2 and not (target.whole_numbers and _few(target))
+    if not target.foreign and not amounts:
+        return
+    row, text = target.first_text
+    advice = _advice(target) or "; correct it, or leave it empty"
+    raise InvalidInput(
+        f"The target {spec.target!r} has {text[:60]!r} in {facts.place(row)}, which H2O doesn't read as a "
+        f"number{advice}. If the values are classes, set problem to classification."
+    )
+
+
 def _require_numbers(target: str, facts: TableFacts, role: str) -> None:
     if not facts.target.numeric:
-        line, text = facts.target.first_text or (0, "")
-        where = f" in line {line}" if facts.separator is not None else ""
+        row, text = facts.target.first_text or (1, "")
         raise InvalidInput(
-            f"Regression needs numbers in the target {target!r}, but the {role} has {text[:60]!r}{where}."
+            f"Regression needs numbers in the target {target!r}, but the {role} has {text[:60]!r} in "
+            f"{facts.place(row)}{_advice(facts.target)}."
         )
 
 
-def _require_rows(facts: TableFacts, nfolds: int) -> None:
-    needed = max(FEWEST_ROWS, nfolds)
-    if facts.target.present < needed:
+def _require_rows(spec: AutoMLSpec, facts: TableFacts) -> None:
+    if facts.target.present < FEWEST_ROWS:
         raise InvalidInput(
-            f"The dataset has {facts.target.present} rows with a target; training and testing need at least {needed}."
+            f"The dataset has {facts.target.present} rows with a value of the target {spec.target!r}; training and "
+            f"testing need at least {FEWEST_ROWS}."
         )
+    split = spec.effective_split
+    require_folds(spec, facts.rows if split is None else round(facts.rows * split.ratios[0]))
+
+
+def require_folds(spec: AutoMLSpec, rows: int) -> None:
+    """Refuse more folds than there are rows to train on."""
+    folds = 0 if spec.fold_column is not None else (DEFAULT_FOLDS if spec.nfolds == -1 else spec.nfolds)
+    if folds > rows:
+        raise InvalidInput(
+            f"Cross-validation in {folds} folds (nfolds) needs at least as many rows, but {rows} of the dataset's are "
+            "for training; use fewer folds or more rows."
+        )
+
+
+def _advice(target: TargetFacts) -> str:
+    return "; write numbers as 1234.5, with a point and no other signs" if target.foreign else ""

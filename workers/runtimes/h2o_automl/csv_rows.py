@@ -1,0 +1,182 @@
+"""Reads the rows of a CSV file, fast where that is safe, and says in which lines they don't fit the header."""
+
+import csv
+import itertools
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.csv as pa_csv
+
+from tasks.errors import InvalidInput
+from workers.runtimes.h2o_automl.column_facts import FeaturePass, TargetFacts
+from workers.runtimes.h2o_automl.csv_bytes import WatchedBytes, open_bytes, refuse_bad_byte, text_lines
+
+# The longest line that the quick reader takes, and the longest field of all.
+_BLOCK_BYTES = 16 << 20
+_MOST_RAGGED = 10_000
+_BATCH_FIELDS = 1_000_000
+# No text holds one, so it is found in the last field only if a quote before it was never closed.
+_END = "\x00"
+
+
+@dataclass(frozen=True)
+class Layout:
+    """How a file is to be read; ``leading_blank`` says that its header isn't in the first line."""
+
+    columns: tuple[str, ...]
+    separator: str
+    leading_blank: bool
+
+
+class RowPass:
+    """What the rows of a file tell about its columns."""
+
+    def __init__(self, layout: Layout, target: str, *, find_texts: bool, classes: frozenset[str] | None) -> None:
+        self.target = TargetFacts(known=classes)
+        self.features = FeaturePass(layout.columns, target, find_texts=find_texts)
+        self._target_index = layout.columns.index(target)
+
+    def see(self, parts: list[pa.Array]) -> None:
+        """Take in the next rows, column by column."""
+        self.target.see(parts[self._target_index], self.features.rows)
+        self.features.see(parts)
+
+
+@dataclass
+class _Ragged:
+    """Records with another number of fields than the header, which is record 1."""
+
+    first: tuple[int, int] | None = None
+    count: int = 0
+
+    def add(self, record: int, fields: int) -> None:
+        self.first = self.first or (record, fields)
+        self.count += 1
+
+    @property
+    def too_many(self) -> bool:
+        return self.count > _MOST_RAGGED
+
+
+@dataclass
+class CsvRows:
+    """The rows of one file."""
+
+    path: Path
+    role: str
+    layout: Layout
+    _quotes: bool = field(default=True, init=False)
+    _blank_lines: bool = field(default=True, init=False)
+
+    def read(self, target: str, *, find_texts: bool, classes: frozenset[str] | None) -> RowPass:
+        """Read all rows. Raises ``InvalidInput`` that names the first line where they aren't what they should be."""
+        begin = partial(RowPass, self.layout, target, find_texts=find_texts, classes=classes)
+        seen = begin()
+        ragged = _Ragged()
+        if not self._read_quickly(seen, ragged):
+            seen, ragged = begin(), _Ragged()
+            self._read_exactly(seen, ragged)
+        if ragged.first is not None:
+            raise self._refuse(*ragged.first, ragged)
+        seen.target.settle()
+        return seen
+
+    def line_of(self, record: int) -> int:
+        """The line in which a record begins; blank lines are none. Reads the file again where that is needed."""
+        if not self._quotes and not self._blank_lines:
+            return record
+        if self._quotes:
+            found = (line for line, _row in self._records())
+        else:
+            found = (line for line, text in enumerate(text_lines(self.path, self.role), 1) if text.strip("\r\n"))
+        return next(itertools.islice(found, record - 1, None))
+
+    def place(self, row: int) -> str:
+        return f"line {self.line_of(row + 1)}"
+
+    def _read_quickly(self, seen: RowPass, ragged: _Ragged) -> bool:
+        """Whether it worked: not where readers may disagree about quotes, and not where lines are very long."""
+        with open_bytes(self.path, self.role) as file:
+            watched = WatchedBytes(file, self.layout.separator)
+            try:
+                for batch in self._batches(watched, ragged):
+                    if batch.num_rows:
+                        seen.see(batch.columns)
+                fits = not self.layout.leading_blank
+            except pa.ArrowInvalid:
+                fits = ragged.too_many
+            while watched.read(_BLOCK_BYTES):
+                pass
+        self._quotes, self._blank_lines = watched.quotes > 0, watched.blank_lines or self.layout.leading_blank
+        if watched.bad_byte is not None:
+            raise refuse_bad_byte(self.path, self.role, watched.bad_byte, self.layout.separator, self.layout.columns)
+        return fits and not watched.late_quotes and watched.quotes % 2 == 0
+
+    def _batches(self, watched: WatchedBytes, ragged: _Ragged) -> Iterator[pa.RecordBatch]:
+        names = [str(index) for index in range(len(self.layout.columns))]
+        # One thread: with several, rows that don't fit have no number.
+        yield from pa_csv.open_csv(
+            pa.PythonFile(watched, "r"),
+            read_options=pa_csv.ReadOptions(
+                use_threads=False, block_size=_BLOCK_BYTES, column_names=names, skip_rows_after_names=1
+            ),
+            parse_options=pa_csv.ParseOptions(
+                delimiter=self.layout.separator,
+                newlines_in_values=True,
+                invalid_row_handler=partial(_note_ragged, ragged),
+            ),
+            convert_options=pa_csv.ConvertOptions(
+                column_types=dict.fromkeys(names, pa.string()), strings_can_be_null=False, check_utf8=False
+            ),
+        )
+
+    def _read_exactly(self, seen: RowPass, ragged: _Ragged) -> None:
+        width = len(self.layout.columns)
+        records = (row for _line, row in self._records())
+        record = len(list(itertools.islice(records, 1)))
+        try:
+            while rows := list(itertools.islice(records, max(1, _BATCH_FIELDS // width))):
+                if rows[-1][-1].endswith(_END) and rows.pop() != [_END]:
+                    raise self._refuse_quote(record + len(rows) + 1)
+                for number, row in enumerate(rows, record + 1):
+                    if len(row) != width and not ragged.too_many:
+                        ragged.add(number, len(row))
+                record += len(rows)
+                if rows and ragged.first is None:
+                    seen.see([pa.array(part, pa.string()) for part in zip(*rows, strict=True)])
+        except csv.Error as exc:
+            raise self._refuse_quote(record + 1) from exc
+
+    def _records(self) -> Iterator[tuple[int, list[str]]]:
+        """All records with their first line, the header among them, and ``[_END]``."""
+        csv.field_size_limit(_BLOCK_BYTES)
+        lines = itertools.chain(text_lines(self.path, self.role), (_END,))
+        reader = csv.reader(lines, delimiter=self.layout.separator, skipinitialspace=True)
+        line = 1
+        for row in reader:
+            if row:
+                yield line, row
+            line = reader.line_num + 1
+
+    def _refuse(self, record: int, fields: int, ragged: _Ragged) -> InvalidInput:
+        others = ragged.count - 1
+        many = f"more than {_MOST_RAGGED}" if ragged.too_many else str(others)
+        also = f", and {many} more line{'s do' if others > 1 else ' does'}n't fit either" if others else ""
+        return InvalidInput(
+            f"Line {self.line_of(record)} of the {self.role} has {fields} field{'s' if fields != 1 else ''} where the "
+            f"header has {len(self.layout.columns)}{also}; quote fields that contain the separator."
+        )
+
+    def _refuse_quote(self, record: int) -> InvalidInput:
+        return InvalidInput(
+            f"Line {self.line_of(record)} of the {self.role} can't be read as CSV: it holds a quote that is never "
+            "closed."
+        )
+
+
+def _note_ragged(ragged: _Ragged, row: pa_csv.InvalidRow) -> str:
+    ragged.add(row.number, row.actual_columns)
+    return "error" if ragged.too_many else "skip"
