@@ -7,6 +7,7 @@ from types import FrameType
 import uvicorn
 
 from api.app import make_app
+from api.doctor.surroundings import Surroundings
 from api.hinter import Hinter
 from api.rooms import check_rooms
 from api.services import Services
@@ -48,8 +49,9 @@ def make_services() -> Services:
     home, broker = DatabaseSettings(), BrokerSettings()
     database = Database(home.url, durable=True)
     broker_url = broker.broker_url.get_secret_value()
+    settings = ApiSettings()
     return Services(
-        settings=ApiSettings(),
+        settings=settings,
         database=database,
         store=Store(home.store_root),
         kinds=load_kinds(broker.kinds),
@@ -57,6 +59,12 @@ def make_services() -> Services:
         hinter=Hinter(Database(home.url), HintSender(broker_url)),
         waker=Waker(WakeSender(broker_url)),
         tailer=Tailer(database),
+        surroundings=Surroundings(
+            broker_url=broker.broker_url,
+            h2o_cluster_file=home.home / "h2o" / "cluster.json",
+            h2o_url=settings.h2o_url,
+            flower_url=settings.flower_url,
+        ),
     )
 
 

@@ -12,6 +12,7 @@ from api.documentation import add_documentation
 from api.no_nul import NoNul
 from api.problems import handle_problems
 from api.routes import catalog, events, files, health, jobs, outcomes, retries
+from api.routes.doctor import doctor_router
 from api.routes.submissions import submissions_router
 from api.services import Services
 from api.submission_bodies import SubmissionBodies
@@ -50,7 +51,7 @@ def make_app(services: Services) -> FastAPI:
     app.add_middleware(AccessLog)
     for router in (submissions_router(bodies), jobs.router, retries.router, events.router, outcomes.router):
         app.include_router(router)
-    for router in (files.router, catalog.router, health.router):
+    for router in (files.router, catalog.router, health.router, doctor_router()):
         app.include_router(router)
     add_documentation(app, bodies)
     return app

@@ -10,13 +10,13 @@ from api.problems import Problem
 from api.services import ServicesOf
 from db.owners import KeyHolder, holder_of
 
-_bearer = HTTPBearer(
+bearer = HTTPBearer(
     auto_error=False, description="An API key. `turnout up` writes the first one to its home directory."
 )
 
 
-def _holder(
-    services: ServicesOf, credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]
+def require_holder(
+    services: ServicesOf, credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(bearer)]
 ) -> KeyHolder:
     """The holder of the request's key; raises the 401 problem."""
     if credentials is None:
@@ -31,7 +31,7 @@ def _holder(
     return holder
 
 
-Holder = Annotated[KeyHolder, Depends(_holder)]
+Holder = Annotated[KeyHolder, Depends(require_holder)]
 
 
 def visible_owner(holder: KeyHolder) -> str | None:

@@ -1,11 +1,12 @@
 """What requests are answered with, made once per process and passed to the app."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated
 
 from fastapi import Depends, Request
 
+from api.doctor.surroundings import Surroundings
 from api.hinter import Hinter
 from api.settings import ApiSettings
 from api.tailer import Tailer
@@ -26,6 +27,7 @@ class Services:
     hinter: Hinter
     waker: Waker
     tailer: Tailer
+    surroundings: Surroundings = field(default_factory=Surroundings)
 
 
 def services_of(request: Request) -> Services:

@@ -17,4 +17,6 @@ class ApiSettings(BaseSettings):
     min_free_bytes: int = Field(default=1024**3, ge=0, description="Uploads are refused when the disk would have less.")
     max_spec_bytes: int = Field(default=1024**2, gt=0, description="Largest body of one submission.")
     max_bulk_bytes: int = Field(default=16 * 1024**2, gt=0, description="Largest body of a bulk submission.")
+    h2o_url: str | None = Field(default=None, description="An H2O cluster elsewhere, for `turnout doctor` to look at.")
+    flower_url: str | None = Field(default=None, description="Where Flower is, for `turnout doctor` to look at.")
     keep_alive: timedelta = Field(default=timedelta(seconds=15), description="Between comments in a quiet stream.")

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 from alembic import command
@@ -27,11 +28,27 @@ def downgrade(database: Database, revision: str) -> None:
         command.downgrade(_config(connection), revision)
 
 
-def is_current(database: Database) -> bool:
-    """Whether every migration has been applied."""
+@dataclass(frozen=True)
+class Revisions:
+    """The last migrations that a database has, those that this code needs, and all that it knows."""
+
+    applied: frozenset[str]
+    needed: frozenset[str]
+    known: frozenset[str]
+
+
+def revisions(database: Database) -> Revisions:
     with database.reading_engine.connect() as connection:
         applied = MigrationContext.configure(connection).get_current_heads()
-        return set(applied) == set(ScriptDirectory.from_config(_config(connection)).get_heads())
+        scripts = ScriptDirectory.from_config(_config(connection))
+        known = (script.revision for script in scripts.walk_revisions())
+        return Revisions(frozenset(applied), frozenset(scripts.get_heads()), frozenset(known))
+
+
+def is_current(database: Database) -> bool:
+    """Whether every migration has been applied."""
+    found = revisions(database)
+    return found.applied == found.needed
 
 
 def drift(database: Database) -> list[object]:

@@ -4,6 +4,7 @@ import importlib.util
 import os
 import sys
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from turnout.stack.children import Child
 from turnout.stack.errors import StackError
@@ -67,7 +68,13 @@ class Parts:
         return self._child("redis", [str(_valkey_server()), str(configuration)], self._environment)
 
     def api(self) -> Child:
-        return self._python("api", "api", environment=self.server_environment())
+        """What it is told of H2O and Flower is where they are, for `turnout doctor`."""
+        flower_url = f"http://127.0.0.1:{self._settings.flower_port}"
+        environment = {**self.server_environment(), "TURNOUT_FLOWER_URL": flower_url}
+        if self._settings.h2o_url is not None:
+            address = urlsplit(self._settings.h2o_url)
+            environment["TURNOUT_H2O_URL"] = address._replace(netloc=address.netloc.rpartition("@")[2]).geturl()
+        return self._python("api", "api", environment=environment)
 
     def keeper(self) -> Child:
         arguments = ["--home", str(self._home), "--port", str(self._settings.h2o_port)]

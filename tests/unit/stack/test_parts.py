@@ -45,10 +45,16 @@ def test_each_gets_only_the_secrets_it_uses(parts: Parts) -> None:
         "redis": set(),
         "h2o-keeper": set(),
         "flower": servers,
-        "api": servers,
+        "api": {*servers, "TURNOUT_H2O_URL"},
         "worker-cpu": servers,
         "worker-h2o": {*servers, "TURNOUT_H2O_URL", "TURNOUT_H2O_USER", "TURNOUT_H2O_PASSWORD"},
     }
+
+
+def test_the_api_hears_where_h2o_is_without_its_password(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("TURNOUT_H2O_URL", "http://ann:cluster-password@cluster:54321/path")
+    parts = Parts(StackSettings(), tmp_path, StackSecrets("redis-password", "flower-password"))
+    assert parts.api().environment["TURNOUT_H2O_URL"] == "http://cluster:54321/path"
 
 
 def test_the_keeper_hears_of_its_jvm(parts: Parts, monkeypatch: pytest.MonkeyPatch) -> None:
