@@ -36,6 +36,8 @@ class Hinter:
         self._closing = False
         self._thread: threading.Thread | None = None
         self.broker_answers: bool | None = None
+        self.sent = 0
+        self.refused = 0
 
     def start(self) -> None:
         self._thread = threading.Thread(target=self._run, name="hinter", daemon=True)
@@ -81,9 +83,11 @@ class Hinter:
         try:
             self._sender.send(queue, [(hint.job_id, hint.kind) for hint in hints])
         except BrokerUnavailable:
+            self.refused += 1
             self._note_broker(answers=False)
             self._take_back([hint.job_id for hint in hints])
             return False
+        self.sent += len(hints)
         self._note_broker(answers=True)
         return True
 

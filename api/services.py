@@ -7,6 +7,7 @@ from typing import Annotated
 from fastapi import Depends, Request
 
 from api.doctor.surroundings import Surroundings
+from api.figures import Figures
 from api.hinter import Hinter
 from api.settings import ApiSettings
 from api.tailer import Tailer
@@ -27,6 +28,7 @@ class Services:
     hinter: Hinter
     waker: Waker
     tailer: Tailer
+    figures: Figures = field(default_factory=Figures)
     surroundings: Surroundings = field(default_factory=Surroundings)
 
 

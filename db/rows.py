@@ -142,6 +142,14 @@ class JobRow(Row):
             postgresql_where=text("cleanup_needed"),
         ),
         Index("ix_jobs_finished", "finished_at"),
+        Index(
+            "ix_jobs_oldest",
+            "queue",
+            "state",
+            "queued_at",
+            sqlite_where=text("state = 'queued'"),
+            postgresql_where=text("state = 'queued'"),
+        ),
     )
 
     @property
@@ -202,7 +210,7 @@ class AttemptRow(Row):
     worker_id: Mapped[str] = mapped_column(Id)
     worker_name: Mapped[str] = mapped_column(String(200))
     started_at: Mapped[datetime] = mapped_column(UtcTime, default=db_now())
-    ended_at: Mapped[datetime | None] = mapped_column(UtcTime)
+    ended_at: Mapped[datetime | None] = mapped_column(UtcTime, index=True)
     outcome: Mapped[str] = mapped_column(String(20))
     reason: Mapped[str | None] = mapped_column(String(50))
     cause: Mapped[str | None] = mapped_column(Text)
