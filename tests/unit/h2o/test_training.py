@@ -95,6 +95,23 @@ def test_a_job_that_is_not_found_abandons_its_run(job: FakeJobContext) -> None:
     assert job.checkpoints[-1]["phase"] == "abandoned"
 
 
+def test_what_a_lost_cluster_trained_counts_against_the_next_run(job: FakeJobContext) -> None:
+    client = FakeRun("automl")
+    alive = [client.answers["GET /3/Jobs/k"]]
+
+    def answer() -> Any:
+        if not alive:
+            raise ClusterLost("The H2O cluster stopped answering.")
+        return alive.pop()()
+
+    client.answers["GET /3/Jobs/k"] = answer
+    with pytest.raises(ClusterLost, match="stopped answering"):
+        watch(client, job, replace(STATE, used_seconds=0))
+    saved = RunState.from_document(job.checkpoints[-1])
+    assert (saved.phase, saved.used_seconds) == ("training", 1)
+    assert saved.next_run("cluster-2").remaining_seconds(60) == 59
+
+
 def test_a_stop_that_was_saved_but_never_sent_is_sent(job: FakeJobContext) -> None:
     client = FakeRun("automl", board=ONE_MODEL)
     trained = watch(client, job, replace(STATE, stopping=True))

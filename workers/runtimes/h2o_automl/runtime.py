@@ -107,7 +107,9 @@ class H2OAutoMLRuntime:
             remove_run_frames(client, state.keys)
         if saved is not None and how is Entry.BEGIN:
             self._leave_run(client, saved)
-            job.log(f"The AutoML of run {saved.run} can't go on; run {state.run} begins.", "warning")
+            budget = spec.effective_max_runtime_secs
+            left = f" with {state.remaining_seconds(budget):.1f} of {budget:.1f} s" if budget else ""
+            job.log(f"The AutoML of run {saved.run} can't go on; run {state.run} begins{left}.", "warning")
         job.checkpoint(state.document())
         job.progress(0.0, "Bringing the data into the cluster.")
         prepare_frames(client, job, spec, state.keys, data, paths)

@@ -66,11 +66,15 @@ def attach(client: H2OClient, job: JobContext, state: RunState) -> RunState:
 
 @contextmanager
 def abandoning(job: JobContext, current: Callable[[], RunState]) -> Iterator[None]:
-    """Checkpoint that the run is given up when it turns out inside the block that it can't go on."""
+    """Checkpoint that the run is given up when it turns out inside the block that it can't go on, and how long it was
+    when its cluster is lost: the next run gets what it left of the job's time."""
     try:
         yield
     except RunLost:
         job.checkpoint(replace(current(), phase="abandoned").document())
+        raise
+    except ClusterLost:
+        job.checkpoint(current().document())
         raise
 
 
