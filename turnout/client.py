@@ -1,33 +1,44 @@
 """The way into a Turnout server from Python."""
 
-import mimetypes
-import uuid
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Self
-from urllib.parse import quote
 
+from turnout import calls, submissions
 from turnout.connection import find_connection
-from turnout.downloads import download
+from turnout.driver import Driver
 from turnout.job import Job
-from turnout.parsing import parse, parse_job
-from turnout.records import Artifact, File, KindRecord, QueueRecord, WorkerRecord
-from turnout.transport import Transport
-
-_PAGE = 100
+from turnout.records import (
+    AcceptedJob,
+    Artifact,
+    Attempt,
+    File,
+    HealthRecord,
+    JobRecord,
+    KindRecord,
+    Leaderboard,
+    QueueRecord,
+    ReadinessRecord,
+    WorkerRecord,
+)
+from turnout.submissions import Submission, id_of
 
 
 class Client:
     """``Client()`` finds the server that ``turnout up`` started, or the one that ``TURNOUT_URL`` and
-    ``TURNOUT_API_KEY`` name. Close it, or use it in a ``with`` statement."""
+    ``TURNOUT_API_KEY`` name. Close it, or use it in a ``with`` statement. Threads may share it.
+
+    What is safe to repeat is tried again when the connection breaks or the server is overloaded: for two seconds at a
+    server that never answered, for ten at one that did. Every method raises ``ServerUnreachable`` and ``Refused``."""
 
     def __init__(self, url: str | None = None, api_key: str | None = None) -> None:
-        self._transport = Transport(find_connection(url, api_key))
+        self._driver = Driver(find_connection(url, api_key))
 
     @property
     def url(self) -> str:
-        return self._transport.url
+        """The server's address."""
+        return self._driver.server.url
 
     def __enter__(self) -> Self:
         return self
@@ -36,7 +47,9 @@ class Client:
         self.close()
 
     def close(self) -> None:
-        self._transport.close()
+        """End all connections; whoever still waits or streams with it gets ``ClientClosed``. Closing twice does no
+        harm."""
+        self._driver.close()
 
     def submit(
         self,
@@ -53,27 +66,32 @@ class Client:
         tags: Mapping[str, str] | None = None,
         idempotency_key: str | None = None,
     ) -> Job:
-        """Submit a job; it is safe once this returns. Where a spec takes data, give a ``File``, an ``Artifact``, or a
-        ``Path``, which is uploaded first. Raises ``Invalid``, whose ``errors`` name the fields."""
-        options: dict[str, Any] = {
-            "queue": queue,
-            "priority": priority,
-            "deadline_seconds": deadline_seconds,
-            "time_limit_seconds": time_limit_seconds,
-            "max_attempts": max_attempts,
-            "run_at": None if run_at is None else run_at.isoformat(),
-            "after": [job.id if isinstance(job, Job) else job for job in after] or None,
-            "tags": dict(tags) if tags else None,
-        }
-        said = {name: value for name, value in options.items() if value is not None}
-        body = {"kind": kind, "spec": self._with_inputs(spec), **said}
-        # With a key of its own, a submission whose answer was lost is sent again without making a second job.
-        answer = self._transport.post("/v1/jobs", body, idempotency_key=idempotency_key or str(uuid.uuid4()))
-        return Job(self._transport, parse_job(answer.json()))
+        """Submit a job; it is safe once this returns, and there once even if the answer was lost on the way. Where a
+        spec takes data, give a ``File``, an ``Artifact``, or a ``Path``, which is uploaded first. ``priority`` is 0 to
+        9, 9 goes first. Submitting again with the same ``idempotency_key`` finds the first job. Raises ``Invalid``,
+        whose ``errors`` name the fields."""
+        submission = Submission(
+            kind,
+            spec,
+            queue=queue,
+            priority=priority,
+            deadline_seconds=deadline_seconds,
+            time_limit_seconds=time_limit_seconds,
+            max_attempts=max_attempts,
+            run_at=run_at,
+            after=after,
+            tags=tags or {},
+        )
+        return self._job(self._driver.run(submissions.submit(self._driver.server, submission, idempotency_key)))
+
+    def submit_many(self, jobs: Iterable[Submission], *, idempotency_key: str | None = None) -> list[AcceptedJob]:
+        """Submit up to 10,000 jobs at once, all or none; returns their ids in the order given. Raises ``Invalid``,
+        whose ``errors`` begin with the index of the job that is wrong."""
+        return self._driver.run(submissions.submit_many(self._driver.server, jobs, idempotency_key))
 
     def job(self, job_id: str) -> Job:
         """Raises ``NotFound``."""
-        return Job(self._transport, parse_job(self._transport.get(f"/v1/jobs/{quote(job_id, safe='')}").json()))
+        return self._job(self._driver.run(calls.job(self._driver.server, job_id)))
 
     def jobs(
         self,
@@ -86,71 +104,80 @@ class Client:
     ) -> Iterator[Job]:
         """Newest first, read page by page; ``limit`` ends it after so many."""
         filters = {"state": state, "kind": kind, "queue": queue}
-        filters |= {f"tag.{name}": value for name, value in (tags or {}).items()}
-        said = {name: value for name, value in filters.items() if value is not None}
-        for raw in self._pages("/v1/jobs", "jobs", said, limit):
-            yield Job(self._transport, parse_job(raw))
+        for record in self._driver.iterate(calls.jobs(self._driver.server, filters, tags, limit)):
+            yield self._job(record)
+
+    def cancel(self, job: Job | str) -> Job:
+        """Discard a job; a running one ends within seconds. Raises ``NotFound``, and ``Conflict`` when it is final."""
+        return self._job(self._driver.run(calls.end(self._driver.server, id_of(job), "cancel")))
+
+    def stop(self, job: Job | str) -> Job:
+        """End a job early and keep its best so far. Raises ``NotFound``, and ``Conflict`` when it is final."""
+        return self._job(self._driver.run(calls.end(self._driver.server, id_of(job), "stop")))
+
+    def retry(self, job: Job | str, *, idempotency_key: str | None = None) -> Job:
+        """A new job from the same spec, and from the checkpoint where its kind allows it; its ``retry_of`` is the old
+        one. Raises ``NotFound``, and ``Conflict`` unless the old one failed or was cancelled."""
+        return self._job(self._driver.run(calls.retry(self._driver.server, id_of(job), idempotency_key)))
+
+    def leaderboard(self, job: Job | str) -> Leaderboard:
+        """A job's models so far, best first; no rows while there are none. Raises ``NotFound``."""
+        return self._driver.run(calls.leaderboard(self._driver.server, id_of(job)))
+
+    def attempts(self, job: Job | str) -> list[Attempt]:
+        """Every run of a job and how it ended, the first one first. Raises ``NotFound``."""
+        return self._driver.run(calls.attempts(self._driver.server, id_of(job)))
+
+    def artifacts(self, job: Job | str) -> list[Artifact]:
+        """The files that a job saved. Raises ``NotFound``."""
+        return self._driver.run(calls.artifacts(self._driver.server, id_of(job)))
 
     def upload(self, path: Path | str) -> File:
-        """Upload a local file. Raises ``OSError`` when it can't be read."""
-        path = Path(path)
-        media_type = mimetypes.guess_type(path.name)[0] or "application/octet-stream"
-        with path.open("rb") as content:
-            answer = self._transport.upload("/v1/files", path.name, content, media_type)
-        return parse(File, answer.json())
+        """Upload a local file. Raises ``OSError`` when it can't be read, ``TooLarge``, and ``StorageFull`` when the
+        server has no room."""
+        return self._driver.run(submissions.upload(self._driver.server, Path(path)))
 
     def file(self, file_id: str) -> File:
-        return parse(File, self._transport.get(f"/v1/files/{quote(file_id, safe='')}").json())
+        """Raises ``NotFound``."""
+        return self._driver.run(calls.file(self._driver.server, file_id))
 
     def files(self, limit: int | None = None) -> Iterator[File]:
-        """Newest first."""
-        for raw in self._pages("/v1/files", "files", {}, limit):
-            yield parse(File, raw)
+        """Uploaded files, newest first, read page by page; ``limit`` ends it after so many."""
+        return self._driver.iterate(calls.files(self._driver.server, limit))
 
     def download_file(self, file: File | str, target: Path | str = ".") -> Path:
-        """Keep an uploaded file as a local one; returns where it lies."""
-        record = file if isinstance(file, File) else self.file(file)
-        return download(self._transport, f"/v1/files/{record.id}/content", Path(target), record.name)
+        """Keep an uploaded file as a local one, whole or not at all; returns where it lies. ``target`` is a directory
+        that exists, or the file's own path. Raises ``NotFound``, ``BrokenDownload`` and ``OSError``."""
+        return self._driver.run(calls.download_file(self._driver.server, file, Path(target)))
 
     def delete_file(self, file: File | str) -> None:
-        """Raises ``Conflict`` while a job that is not final reads it."""
-        self._transport.delete(f"/v1/files/{quote(file.id if isinstance(file, File) else file, safe='')}")
+        """Raises ``NotFound``, and ``Conflict`` while a job that is not final reads it."""
+        self._driver.run(calls.delete_file(self._driver.server, file))
 
     def kinds(self) -> list[KindRecord]:
-        return [parse(KindRecord, raw) for raw in self._transport.get("/v1/kinds").json()["kinds"]]
+        """The kinds of jobs that can be submitted."""
+        return self._driver.run(calls.several(self._driver.server, "/v1/kinds", "kinds", KindRecord))
 
     def kind(self, name: str) -> KindRecord:
-        return parse(KindRecord, self._transport.get(f"/v1/kinds/{quote(name, safe='')}").json())
+        """Raises ``NotFound``."""
+        return self._driver.run(calls.kind(self._driver.server, name))
 
     def queues(self) -> list[QueueRecord]:
-        return [parse(QueueRecord, raw) for raw in self._transport.get("/v1/queues").json()["queues"]]
+        """How much lies in each queue, and who works on it."""
+        return self._driver.run(calls.several(self._driver.server, "/v1/queues", "queues", QueueRecord))
 
     def workers(self) -> list[WorkerRecord]:
-        return [parse(WorkerRecord, raw) for raw in self._transport.get("/v1/workers").json()["workers"]]
+        """The workers that are there."""
+        return self._driver.run(calls.several(self._driver.server, "/v1/workers", "workers", WorkerRecord))
 
-    def _pages(self, path: str, name: str, filters: Mapping[str, str], limit: int | None) -> Iterator[dict[str, Any]]:
-        cursor: str | None = None
-        left = limit
-        while left is None or left > 0:
-            size = _PAGE if left is None else min(left, _PAGE)
-            more = {"cursor": cursor} if cursor else {}
-            page = self._transport.get(path, {**filters, "limit": size, **more}).json()
-            yield from page[name]
-            cursor = page["next_cursor"]
-            if cursor is None:
-                return
-            left = None if left is None else left - len(page[name])
+    def health(self) -> HealthRecord:
+        """Whether the server lives; asked once, without patience. Raises ``ServerUnreachable``."""
+        return self._driver.run(calls.probe(self._driver.server, "/healthz", HealthRecord))
 
-    def _with_inputs(self, value: Any) -> Any:
-        """The same spec with every file, artifact and path inside it written as the API wants it."""
-        if isinstance(value, Path):
-            return {"file": self.upload(value).id}
-        if isinstance(value, File):
-            return {"file": value.id}
-        if isinstance(value, Artifact):
-            return {"job": value.job_id, "artifact": value.name}
-        if isinstance(value, Mapping):
-            return {name: self._with_inputs(item) for name, item in value.items()}
-        if isinstance(value, list | tuple):
-            return [self._with_inputs(item) for item in value]
-        return value
+    def ready(self) -> ReadinessRecord:
+        """Whether jobs can be submitted; asked once, without patience. Raises ``ServerTrouble``, whose ``code`` tells
+        why not, and ``ServerUnreachable``."""
+        return self._driver.run(calls.probe(self._driver.server, "/readyz", ReadinessRecord))
+
+    def _job(self, record: JobRecord) -> Job:
+        return Job(self._driver, record)

@@ -2,55 +2,92 @@
 
 import json
 import time
-from collections.abc import Iterable, Iterator
-
-import httpx
+from dataclasses import dataclass
 
 from turnout.errors import ServerTrouble, ServerUnreachable
 from turnout.parsing import parse_event
 from turnout.records import Event
-from turnout.transport import FOLLOWING_PATIENCE_SECONDS, Transport
+from turnout.server import Server
+from turnout.steps import Give, Listing, Pause, Request
+from turnout.transport import FOLLOWING_PATIENCE_SECONDS, is_passing, no_turnout, opened, patient, read, segment
 
-_PAUSE_SECONDS = 0.5
+_NO_CONTENT = 204
 
 
-def follow(transport: Transport, job_id: str, after: int = 0) -> Iterator[Event]:
+@dataclass
+class _Place:
+    """How far a stream was followed."""
+
+    seen: int
+    ended: bool = False
+
+
+def follow(server: Server, job_id: str, after: int = 0) -> Listing[Event]:
     """Each event once, in order, until the job is final. A lost connection is taken up again where it broke."""
-    seen = after
-    # Patience begins with the first failure: before it, a stream may have been quiet for hours.
-    give_up: float | None = None
+    path = f"/v1/jobs/{segment(job_id)}/events"
+    patience = patient(FOLLOWING_PATIENCE_SECONDS)
+    place = _Place(after)
     while True:
+        begun, before = time.monotonic(), place.seen
+        trouble: ServerUnreachable | ServerTrouble
         try:
-            with transport.stream(f"/v1/jobs/{job_id}/events", headers={"Last-Event-ID": str(seen)}) as response:
-                give_up = None
-                if response.status_code == httpx.codes.NO_CONTENT:
-                    return
-                for event in read_events(_while_open(transport, response)):
-                    seen = event.seq
-                    yield event
-                    if event.type == "final":
-                        return
-        except (ServerUnreachable, ServerTrouble):
-            give_up = give_up or time.monotonic() + FOLLOWING_PATIENCE_SECONDS
-            if time.monotonic() > give_up:
+            yield from _read_once(server, path, place)
+            trouble = ServerUnreachable(f"The server at {server.url} ends every stream before the job is final.")
+        except (ServerUnreachable, ServerTrouble) as exc:
+            if not is_passing(exc):
                 raise
-        # A connection that ends without a final event is a server that restarts.
-        time.sleep(_PAUSE_SECONDS)
+            trouble = exc
+        if place.ended:
+            return
+        if place.seen > before or time.monotonic() - begun > FOLLOWING_PATIENCE_SECONDS:
+            patience.renew()
+        pause = patience.pause()
+        if pause is None:
+            raise trouble
+        yield Pause(pause)
 
 
-def _while_open(transport: Transport, response: httpx.Response) -> Iterator[str]:
-    for line in response.iter_lines():
-        # What was on its way when another thread closed the client may still arrive.
-        transport.require_open()
-        yield line
+def _read_once(server: Server, path: str, place: _Place) -> Listing[Event]:
+    """What one connection brings."""
+    headers = {"Last-Event-ID": str(place.seen), "Accept": "text/event-stream"}
+    answer = yield from opened(server, Request("GET", path, headers=headers))
+    if answer.status == _NO_CONTENT:
+        place.ended = True
+        return
+    if not answer.headers.get("content-type", "").startswith("text/event-stream"):
+        raise no_turnout(server, answer)
+    parser = EventParser()
+    while piece := (yield from read(server)):
+        try:
+            events = parser.feed(piece)
+        except (KeyError, TypeError, ValueError, AttributeError) as exc:
+            raise no_turnout(server, answer) from exc
+        for event in events:
+            if event.seq <= place.seen:
+                continue
+            place.seen, place.ended = event.seq, event.type == "final"
+            yield Give(event)
+            if place.ended:
+                return
 
 
-def read_events(lines: Iterable[str]) -> Iterator[Event]:
-    """The events of a text/event-stream (HTML standard, 9.2.6); comments and other fields are passed over."""
-    data: list[str] = []
-    for line in lines:
-        if not line and data:
-            yield parse_event(json.loads("\n".join(data)))
-            data = []
-        elif line.startswith("data:"):
-            data.append(line.removeprefix("data:").removeprefix(" "))
+class EventParser:
+    """A text/event-stream (HTML standard, 9.2.6) from pieces that may be cut anywhere, even within a character. An
+    event that no empty line ends is not one; comments and fields but the data are passed over."""
+
+    def __init__(self) -> None:
+        self._rest = b""
+        self._data: list[bytes] = []
+
+    def feed(self, piece: bytes) -> list[Event]:
+        # Lines are cut as bytes: JSON may hold characters that Python takes for the end of a line, such as U+2028.
+        *lines, self._rest = (self._rest + piece).split(b"\n")
+        events = []
+        for line in lines:
+            line = line.removesuffix(b"\r")
+            if line.startswith(b"data:"):
+                self._data.append(line.removeprefix(b"data:").removeprefix(b" "))
+            elif not line and self._data:
+                events.append(parse_event(json.loads(b"\n".join(self._data))))
+                self._data = []
+        return events

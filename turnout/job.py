@@ -1,30 +1,25 @@
 """A handle of one job."""
 
-import time
 from collections.abc import Iterator
 from pathlib import Path
-from urllib.parse import quote
 
-from turnout.downloads import download
-from turnout.errors import JobFailed, WaitedTooLong
+from turnout import calls
+from turnout.driver import Driver
+from turnout.errors import JobCancelled, JobFailed
 from turnout.event_stream import follow
-from turnout.parsing import parse, parse_job, parse_leaderboard
 from turnout.records import Artifact, Attempt, Event, JobRecord, Json, Leaderboard
-from turnout.transport import FOLLOWING_PATIENCE_SECONDS, Transport
-
-_LONGEST_POLL_SECONDS = 30
-_ANSWER_SECONDS = 15
+from turnout.waiting import wait
 
 
-class Job:
-    """What can be done with a submitted job. ``record`` is what was last heard of it; ``refresh`` asks again."""
+class JobHandle:
+    """What is known of a job without asking the server. ``record`` is what was last heard of it."""
 
-    def __init__(self, transport: Transport, record: JobRecord) -> None:
-        self._transport = transport
+    def __init__(self, server_url: str, record: JobRecord) -> None:
+        self._server_url = server_url
         self.record = record
 
     def __repr__(self) -> str:
-        return f"<Job {self.id} {self.kind} {self.state}>"
+        return f"<{type(self).__name__} {self.id} {self.kind} {self.state}>"
 
     @property
     def id(self) -> str:
@@ -36,86 +31,89 @@ class Job:
 
     @property
     def state(self) -> str:
-        """As of the last answer."""
+        """As of the last answer: waiting, queued, running, succeeded, failed or cancelled."""
         return self.record.state
 
     @property
     def url(self) -> str:
         """The job's address at the API."""
-        return f"{self._transport.url}/v1/jobs/{self.id}"
+        return f"{self._server_url}/v1/jobs/{self.id}"
+
+    def _result(self) -> Json:
+        if self.record.state == "cancelled":
+            raise JobCancelled(self.record)
+        if self.record.state != "succeeded" or self.record.result is None:
+            raise JobFailed(self.record)
+        return self.record.result
+
+
+class Job(JobHandle):
+    """What can be done with a submitted job. ``record`` is what was last heard of it; ``refresh`` asks again."""
+
+    def __init__(self, driver: Driver, record: JobRecord) -> None:
+        super().__init__(driver.server.url, record)
+        self._driver = driver
 
     def refresh(self) -> JobRecord:
-        self.record = parse_job(self._transport.get(self._path()).json())
+        """Ask the server how the job is."""
+        self.record = self._driver.run(calls.job(self._driver.server, self.id))
         return self.record
 
     def wait(self, timeout_seconds: float | None = None) -> JobRecord:
-        """The job once it is final, whatever its end. Raises ``WaitedTooLong``."""
-        give_up = None if timeout_seconds is None else time.monotonic() + timeout_seconds
-        while True:
-            left = _LONGEST_POLL_SECONDS if give_up is None else max(0.0, give_up - time.monotonic())
-            wait = min(_LONGEST_POLL_SECONDS, int(left) + 1 if left else 0)
-            answer = self._transport.get(
-                self._path(),
-                {"wait": wait},
-                patience_seconds=FOLLOWING_PATIENCE_SECONDS if give_up is None else left,
-                answer_seconds=wait + _ANSWER_SECONDS,
-            )
-            self.record = parse_job(answer.json())
-            if self.record.is_final:
-                return self.record
-            if give_up is not None and time.monotonic() >= give_up:
-                raise WaitedTooLong(f"Job {self.id} is still {self.state} after {timeout_seconds:g} s; it goes on.")
+        """The job once it is final, whatever its end. However long that takes; a server that restarts or can't be
+        reached is outlasted for a minute each time. Raises ``WaitedTooLong`` when it is not final in time,
+        ``ServerUnreachable`` when the server stays away."""
+        self.record = self._driver.run(wait(self._driver.server, self.id, timeout_seconds))
+        return self.record
 
     def result(self, timeout_seconds: float | None = None) -> Json:
-        """What the job found, once it succeeded. Raises ``JobFailed`` and ``WaitedTooLong``."""
-        record = self.wait(timeout_seconds)
-        if record.state != "succeeded" or record.result is None:
-            raise JobFailed(record)
-        return record.result
+        """What the job found, once it succeeded, with the fields of its kind. Waits as ``wait`` does. Raises
+        ``JobFailed``, or ``JobCancelled``, which is one, when it ended without a result."""
+        self.wait(timeout_seconds)
+        return self._result()
 
     def stream(self, after: int = 0) -> Iterator[Event]:
-        """Each event numbered above ``after`` as it happens, until the job is final; outlasts lost connections."""
-        return follow(self._transport, self.id, after)
+        """Each event numbered above ``after`` as it happens, once and in order, until the job is final. A lost
+        connection is taken up again where it broke; raises ``ServerUnreachable`` when the server stays away for a
+        minute."""
+        return self._driver.iterate(follow(self._driver.server, self.id, after))
 
     def events(self, after: int = 0) -> list[Event]:
-        """The events up to now."""
-        found: list[Event] = []
-        while True:
-            page = self._transport.get(self._path("/events"), {"format": "json", "after": after, "limit": 1000}).json()
-            if not page["events"]:
-                return found
-            found += [parse(Event, event) for event in page["events"]]
-            after = page["next_after"]
+        """The events up to now that are numbered above ``after``."""
+        return self._driver.run(calls.events(self._driver.server, self.id, after))
 
     def cancel(self) -> JobRecord:
         """Discard the job; a running one ends within seconds. Raises ``Conflict`` when it is final."""
-        self.record = parse_job(self._transport.post(self._path("/cancel")).json())
+        self.record = self._driver.run(calls.end(self._driver.server, self.id, "cancel"))
         return self.record
 
     def stop(self) -> JobRecord:
         """End the job early and keep its best so far. Raises ``Conflict`` when it is final."""
-        self.record = parse_job(self._transport.post(self._path("/stop")).json())
+        self.record = self._driver.run(calls.end(self._driver.server, self.id, "stop"))
         return self.record
 
+    def retry(self, *, idempotency_key: str | None = None) -> "Job":
+        """A new job from the same spec, and from the checkpoint where its kind allows it; its ``retry_of`` is this one.
+        Raises ``Conflict`` unless this one failed or was cancelled."""
+        return Job(self._driver, self._driver.run(calls.retry(self._driver.server, self.id, idempotency_key)))
+
     def leaderboard(self) -> Leaderboard:
-        """The models so far; no rows while there are none."""
-        return parse_leaderboard(self._transport.get(self._path("/leaderboard")).json())
+        """The models so far, best first; no rows while there are none."""
+        return self._driver.run(calls.leaderboard(self._driver.server, self.id))
 
     def leaderboard_csv(self) -> str:
         """The same as a table with a header line."""
-        return self._transport.get(self._path("/leaderboard"), headers={"Accept": "text/csv"}).text
+        return self._driver.run(calls.leaderboard_csv(self._driver.server, self.id))
 
     def attempts(self) -> list[Attempt]:
-        answer = self._transport.get(self._path("/attempts")).json()
-        return [parse(Attempt, attempt) for attempt in answer["attempts"]]
+        """Every run of the job and how it ended, the first one first."""
+        return self._driver.run(calls.attempts(self._driver.server, self.id))
 
     def artifacts(self) -> list[Artifact]:
-        answer = self._transport.get(self._path("/artifacts")).json()
-        return [parse(Artifact, artifact, job_id=self.id) for artifact in answer["artifacts"]]
+        """The files that the job saved."""
+        return self._driver.run(calls.artifacts(self._driver.server, self.id))
 
     def download(self, name: str, target: Path | str = ".") -> Path:
-        """Keep an artifact as a local file; returns where it lies."""
-        return download(self._transport, self._path(f"/artifacts/{quote(name, safe='')}"), Path(target), name)
-
-    def _path(self, more: str = "") -> str:
-        return f"/v1/jobs/{self.id}{more}"
+        """Keep an artifact as a local file, whole or not at all; returns where it lies. ``target`` is a directory that
+        exists, or the file's own path. Raises ``NotFound``, ``BrokenDownload`` and ``OSError``."""
+        return self._driver.run(calls.download_artifact(self._driver.server, self.id, name, Path(target)))

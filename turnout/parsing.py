@@ -4,7 +4,7 @@ from dataclasses import fields
 from datetime import datetime
 from typing import Any, TypeVar
 
-from turnout.records import Event, JobRecord, Json, Leaderboard, LeaderboardRow, Progress
+from turnout.records import Artifact, Attempt, Event, JobRecord, Json, Leaderboard, LeaderboardRow, Progress
 
 _Record = TypeVar("_Record")
 _BESIDE_METRICS = {"rank", "model_id", "algo"}
@@ -19,6 +19,14 @@ def parse(record: type[_Record], raw: Json, /, **more: Any) -> _Record:
 
 def parse_job(raw: Json) -> JobRecord:
     return parse(JobRecord, raw, progress=parse(Progress, raw["progress"]), raw=raw)
+
+
+def parse_attempts(raw: Json) -> list[Attempt]:
+    return [parse(Attempt, attempt) for attempt in raw["attempts"]]
+
+
+def parse_artifacts(raw: Json, job_id: str) -> list[Artifact]:
+    return [parse(Artifact, artifact, job_id=job_id) for artifact in raw["artifacts"]]
 
 
 def parse_event(raw: Json) -> Event:

@@ -3,7 +3,12 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+from turnout.data_frames import leaderboard_frame
+
+if TYPE_CHECKING:
+    import pandas as pd  # type: ignore[import-untyped] # it carries no types
 
 FINAL_STATES = frozenset({"succeeded", "failed", "cancelled"})
 
@@ -21,7 +26,9 @@ class Progress:
 
 @dataclass(frozen=True)
 class JobRecord:
-    """A job. ``raw`` is the server's whole answer."""
+    """A job. ``spec`` and ``result`` have its kind's fields, ``error`` has ``code`` and ``message``, ``metrics`` are
+    what it cost: ``queue_seconds``, ``run_seconds``, ``peak_memory_bytes`` … (None where not measured). ``retry_of``:
+    the job that this one runs anew. Times are in UTC. ``raw`` is the server's whole answer."""
 
     id: str
     kind: str
@@ -46,10 +53,20 @@ class JobRecord:
     metrics: Json
     waiting_for: str | None
     raw: Json
+    retry_of: str | None = None
 
     @property
     def is_final(self) -> bool:
         return self.state in FINAL_STATES
+
+
+@dataclass(frozen=True)
+class AcceptedJob:
+    """One job of a bulk submission; ``index`` is its place there."""
+
+    index: int
+    id: str
+    state: str
 
 
 @dataclass(frozen=True)
@@ -81,6 +98,11 @@ class Leaderboard:
     sort_metric: str | None
     complete: bool
     raw: Json
+
+    def to_dataframe(self) -> "pd.DataFrame":
+        """A row per model, best first: ``rank``, ``model_id``, ``algo``, then the metrics in the server's order; NaN
+        where a model has no such metric. Raises ``Unusable`` without pandas (``pip install 'turnout[pandas]'``)."""
+        return leaderboard_frame(self.rows)
 
 
 @dataclass(frozen=True)
@@ -160,3 +182,20 @@ class WorkerRecord:
     pid: int
     started_at: datetime
     last_seen_at: datetime
+
+
+@dataclass(frozen=True)
+class HealthRecord:
+    """The server's process lives; ``status`` is ``alive``."""
+
+    status: str
+
+
+@dataclass(frozen=True)
+class ReadinessRecord:
+    """The server takes jobs. ``broker`` (ok, unreachable or unknown) is for information: without it jobs are accepted,
+    and run once it is back."""
+
+    status: str
+    database: str
+    broker: str

@@ -1,174 +1,197 @@
-"""Requests to the server: with the key, with errors translated, and sent again only where that is safe."""
+"""Requests as plans: errors translated, and sent again only where that is safe."""
 
-import ipaddress
+import json
 import random
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from typing import IO, Any
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import Any, TypeVar
+from urllib.parse import quote
 
 import httpx
 
-from turnout.connection import Connection
-from turnout.errors import ClientClosed, NotAllowed, ServerUnreachable, Unusable, refused
+from turnout.errors import Invalid, NotAllowed, NotFound, Refused, ServerTrouble, ServerUnreachable, Unusable, refused
+from turnout.server import Server, require_header
+from turnout.steps import Answer, Pause, Plan, Read, Request, Send
 
-_CONNECT_SECONDS = 5.0
-_ANSWER_SECONDS = 60.0
+_Result = TypeVar("_Result")
+
 _FIRST_PAUSE_SECONDS = 0.1
 _LONGEST_PAUSE_SECONDS = 2.0
-_HIGHEST_PORT = 65535
-_PASSING = {502, 503, 504}
-# How long a request is tried again; whoever follows a job outlasts a restart of the server.
+# Not handled, or handled by something between us and the server that can't tell.
+_PASSING = frozenset({429, 502, 503, 504})
+# How long a request is tried again after its first failure: at a server that never answered this client, which may
+# not exist; at one that did; and by whoever follows a job and should outlast a restart of the server.
 PATIENCE_SECONDS = 2.0
+KNOWN_PATIENCE_SECONDS = 10.0
 FOLLOWING_PATIENCE_SECONDS = 60.0
 
 
-class Transport:
-    """One server, one key, a pool of connections. Safe to use from several threads."""
+class Patience:
+    """How often to try again. It begins with the first failure: before it, a stream may have been quiet for hours."""
 
-    def __init__(self, connection: Connection) -> None:
-        host = _host_of(connection.url)
-        if connection.api_key is not None:
-            _require_header("The API key", connection.api_key)
-        self.url = connection.url
-        self._has_key = connection.api_key is not None
-        headers = {"Authorization": f"Bearer {connection.api_key}"} if connection.api_key else {}
-        timeout = httpx.Timeout(_ANSWER_SECONDS, connect=_CONNECT_SECONDS)
-        # Reading the certificates takes longer than most commands, and a plain address has no use for them.
-        verify = False if connection.url.startswith("http://") else httpx.create_ssl_context()
-        # A proxy that the environment names is no way to this machine itself.
-        proxies = not _is_this_machine(host)
-        self._http = httpx.Client(
-            base_url=connection.url, headers=headers, timeout=timeout, trust_env=proxies, verify=verify
-        )
+    def __init__(self, seconds: Callable[[], float]) -> None:
+        self.failures = 0
+        self._seconds = seconds
+        self._since: float | None = None
+        self._pause = _FIRST_PAUSE_SECONDS
 
-    def close(self) -> None:
-        self._http.close()
+    def pause(self, at_least_seconds: float = 0.0) -> float | None:
+        """Seconds until the next try; None when it has ended. ``at_least_seconds`` is what the server asks for."""
+        self.failures += 1
+        now = time.monotonic()
+        if self._since is None:
+            self._since = now
+        # With everyone's pause a little different, a server that comes back is not met by all at once.
+        pause = at_least_seconds + self._pause * random.uniform(0.5, 1.0)  # noqa: S311 - no secret
+        if now + pause > self._since + self._seconds():
+            return None
+        self._pause = min(2 * self._pause, _LONGEST_PAUSE_SECONDS)
+        return pause
 
-    def require_open(self) -> None:
-        """Raises ``ClientClosed``."""
-        if self._http.is_closed:
-            raise ClientClosed("This client was closed; make a new one.")
+    def renew(self) -> None:
+        """Something was achieved; the next failure is a new one."""
+        self._since, self._pause = None, _FIRST_PAUSE_SECONDS
 
-    def get(
-        self,
-        path: str,
-        parameters: Mapping[str, str | int] | None = None,
-        *,
-        headers: Mapping[str, str] | None = None,
-        patience_seconds: float = PATIENCE_SECONDS,
-        answer_seconds: float = _ANSWER_SECONDS,
-    ) -> httpx.Response:
-        """Raises ``Refused`` and ``ServerUnreachable``, as all of these methods do."""
-        timeout = httpx.Timeout(answer_seconds, connect=_CONNECT_SECONDS)
-        request = self._http.build_request("GET", path, params=parameters, headers=headers, timeout=timeout)
-        return self._send(request, repeatable=True, patience_seconds=patience_seconds)
 
-    def post(self, path: str, body: Any = None, *, idempotency_key: str | None = None) -> httpx.Response:
-        """Sent again only if it carries an idempotency key, or never reached the server."""
-        headers = {"Idempotency-Key": idempotency_key} if idempotency_key else {}
-        _require_header("The idempotency key", idempotency_key or "")
+def patient(seconds: float) -> Patience:
+    return Patience(lambda: seconds)
+
+
+def usually_patient(server: Server) -> Patience:
+    """For a call that nobody follows anything with."""
+    return Patience(lambda: KNOWN_PATIENCE_SECONDS if server.answered else PATIENCE_SECONDS)
+
+
+def call(server: Server, request: Request, *, repeatable: bool, patience: Patience | None = None) -> Plan[Answer]:
+    """The answer, a success. Raises ``Refused`` and ``ServerUnreachable``.
+
+    ``repeatable``: doing it twice is as good as once, so it is sent again also when nobody knows whether it arrived;
+    else only when it never did. Patience is the usual one if none is given.
+    """
+    patience = patience or usually_patient(server)
+    while True:
+        if request.file is not None:
+            request.file[1].seek(0)
         try:
-            request = self._http.build_request("POST", path, json=body, headers=headers)
-        except (TypeError, ValueError) as exc:
-            raise Unusable(f"This can't be written as JSON: {exc}.") from exc
-        return self._send(request, repeatable=idempotency_key is not None)
-
-    def delete(self, path: str) -> None:
-        self._send(self._http.build_request("DELETE", path), repeatable=False)
-
-    def upload(self, path: str, name: str, content: IO[bytes], media_type: str) -> httpx.Response:
-        """A multipart upload, read while it is sent."""
-        timeout = httpx.Timeout(None, connect=_CONNECT_SECONDS)
-        files = {"file": (name, content, media_type)}
-        request = self._http.build_request("POST", path, files=files, timeout=timeout)
-        return self._send(request, repeatable=False, patience_seconds=0)
-
-    @contextmanager
-    def stream(self, path: str, *, headers: Mapping[str, str] | None = None) -> Iterator[httpx.Response]:
-        """An answer that is read while it arrives. Not repeated: only the caller knows what it has read."""
-        request = self._http.build_request("GET", path, headers=headers)
-        try:
-            response = self._http.send(request, stream=True)
-            try:
-                self._check(response)
-                yield response
-            finally:
-                response.close()
-        except httpx.TransportError as exc:
-            raise self._unreachable(exc) from exc
-        except RuntimeError as exc:
-            self._raise_if_closed(exc)
-            raise
-
-    def _send(
-        self, request: httpx.Request, *, repeatable: bool, patience_seconds: float = PATIENCE_SECONDS
-    ) -> httpx.Response:
-        give_up = time.monotonic() + patience_seconds
-        pause = _FIRST_PAUSE_SECONDS
-        while True:
-            try:
-                response = self._http.send(request)
-            except RuntimeError as exc:
-                self._raise_if_closed(exc)
-                raise
-            except httpx.TransportError as exc:
-                again = repeatable or isinstance(exc, httpx.ConnectError | httpx.ConnectTimeout)
-                if not again or time.monotonic() + pause > give_up:
-                    raise self._unreachable(exc) from exc
-            else:
-                passing = repeatable and response.status_code in _PASSING and time.monotonic() + pause <= give_up
-                if not passing:
-                    self._check(response)
-                    return response
-            # With everyone's pause a little different, a server that comes back is not met by all at once.
-            time.sleep(pause * random.uniform(0.5, 1.0))  # noqa: S311 - no secret
-            pause = min(2 * pause, _LONGEST_PAUSE_SECONDS)
-
-    def _check(self, response: httpx.Response) -> None:
-        if response.is_success or response.status_code == httpx.codes.NOT_MODIFIED:
-            return
-        response.read()
-        if response.status_code == httpx.codes.UNAUTHORIZED and not self._has_key:
-            detail = f"No API key is known for {self.url}; set TURNOUT_API_KEY, or start the server with `turnout up`."
-            raise NotAllowed(401, "key_missing", detail)
-        try:
-            problem = response.json()
-        except ValueError:
-            problem = {}
-        raise refused(response.status_code, problem if isinstance(problem, dict) else {})
-
-    def _raise_if_closed(self, exc: RuntimeError) -> None:
-        """httpx has no error of its own for a client that another thread closed."""
-        if self._http.is_closed:
-            raise ClientClosed("This client was closed; make a new one.") from exc
-
-    def _unreachable(self, exc: Exception) -> ServerUnreachable:
-        return ServerUnreachable(
-            f"The server at {self.url} can't be reached ({type(exc).__name__}); "
-            "start it with `turnout up`, or set TURNOUT_URL to where it runs."
-        )
+            answer: Answer = yield Send(request)
+        except httpx.RequestError as exc:
+            never_arrived = isinstance(exc, httpx.ConnectError | httpx.ConnectTimeout)
+            pause = patience.pause() if repeatable or never_arrived else None
+            if pause is None:
+                raise _translated(server, exc) from exc
+        else:
+            server.answered = True
+            passing = repeatable and answer.status in _PASSING
+            pause = patience.pause(retry_after_seconds(answer)) if passing else None
+            if pause is None:
+                check(server, answer)
+                return answer
+        yield Pause(pause)
 
 
-def _host_of(url: str) -> str:
+def opened(server: Server, request: Request) -> Plan[Answer]:
+    """The head of an answer whose body is read bit by bit. Not repeated: only the caller knows what it has read."""
     try:
-        parts = httpx.URL(url)
-    except httpx.InvalidURL as exc:
-        raise Unusable(f"{url!r} is no address of a server: {exc}.") from exc
-    if parts.scheme not in ("http", "https") or not parts.host or (parts.port or 0) > _HIGHEST_PORT:
-        raise Unusable(f"{url!r} is no address of a server, such as http://127.0.0.1:8400.")
-    return parts.host
+        answer: Answer = yield Send(request, streamed=True)
+    except httpx.RequestError as exc:
+        raise _translated(server, exc) from exc
+    server.answered = True
+    check(server, answer)
+    return answer
 
 
-def _require_header(what: str, value: str) -> None:
-    if not value.isascii() or not value.isprintable():
-        raise Unusable(
-            f"{what} has characters that HTTP can't carry; only those of ASCII that can be printed may be used."
-        )
-
-
-def _is_this_machine(host: str) -> bool:
+def read(server: Server) -> Plan[bytes]:
+    """The next bytes of it; none at its end."""
     try:
-        return ipaddress.ip_address(host).is_loopback
+        piece: bytes = yield Read()
+    except httpx.RequestError as exc:
+        raise server.unreachable(exc) from exc
+    return piece
+
+
+def get(path: str, parameters: Mapping[str, str | int] | None = None, *, read_seconds: float = 60.0) -> Request:
+    return Request("GET", path, parameters or {}, read_seconds=read_seconds)
+
+
+def post(path: str, body: object = None, *, idempotency_key: str | None = None) -> Request:
+    """Raises ``Unusable`` for what JSON or a header can't carry."""
+    headers = {}
+    if idempotency_key is not None:
+        require_header("The idempotency key", idempotency_key)
+        headers["Idempotency-Key"] = idempotency_key
+    request = Request("POST", path, headers=headers)
+    if body is None:
+        return request
+    try:
+        content = json.dumps(body, allow_nan=False, separators=(",", ":")).encode()
+    except (TypeError, ValueError, RecursionError) as exc:
+        raise Unusable(f"This can't be written as JSON: {exc}.") from exc
+    return replace(request, content=content, headers={**headers, "Content-Type": "application/json"})
+
+
+def segment(value: str) -> str:
+    """An id or a name as one part of an address. Raises ``Unusable`` for what would lead to another address."""
+    if value in ("", ".", ".."):
+        raise Unusable(f"{value!r} is no id or name of anything.")
+    return quote(value, safe="")
+
+
+def understood(server: Server, answer: Answer, parse: Callable[[Any], _Result]) -> _Result:
+    """What the answer says. Raises ``ServerTrouble`` for one that no Turnout server gives."""
+    try:
+        return parse(json.loads(answer.body))
+    except (KeyError, TypeError, ValueError, AttributeError) as exc:
+        raise no_turnout(server, answer) from exc
+
+
+def no_turnout(server: Server, answer: Answer) -> Refused:
+    detail = f"What answers at {server.url} is no Turnout server, or a much newer one; look at TURNOUT_URL."
+    return ServerTrouble(answer.status, "not_turnout", detail)
+
+
+def check(server: Server, answer: Answer) -> None:
+    """Raises ``Refused`` for an answer that is no success."""
+    if answer.is_success:
+        return
+    if answer.status == httpx.codes.UNAUTHORIZED and not server.has_key:
+        detail = f"No API key is known for {server.url}; set TURNOUT_API_KEY, or start the server with `turnout up`."
+        raise NotAllowed(answer.status, "key_missing", detail)
+    if "location" in answer.headers and httpx.codes.is_redirect(answer.status):
+        detail = f"{server.url} sends its visitors on to {answer.headers['location']}; set TURNOUT_URL to that server."
+        raise Invalid(answer.status, "redirected", detail)
+    try:
+        problem = json.loads(answer.body)
     except ValueError:
-        return host == "localhost" or host.endswith(".localhost")
+        problem = None
+    if isinstance(problem, dict) and "code" in problem:
+        raise refused(answer.status, problem)
+    if answer.status == httpx.codes.NOT_FOUND:
+        raise NotFound(answer.status, "not_turnout", str(no_turnout(server, answer)))
+    raise refused(answer.status, {})
+
+
+def is_passing(trouble: ServerUnreachable | ServerTrouble) -> bool:
+    """Whether the same request may be answered in a moment."""
+    return isinstance(trouble, ServerUnreachable) or trouble.status in _PASSING
+
+
+def retry_after_seconds(answer: Answer) -> float:
+    """What the server asks for, in seconds or as a time (RFC 9110, 10.2.3); 0 if it asks for nothing."""
+    said = answer.headers.get("retry-after", "").strip()
+    if said.isascii() and said.isdigit():
+        return float(said)
+    try:
+        when = parsedate_to_datetime(said)
+    except ValueError:
+        return 0.0
+    when = when if when.tzinfo else when.replace(tzinfo=UTC)
+    return max(0.0, (when - datetime.now(UTC)).total_seconds())
+
+
+def _translated(server: Server, exc: httpx.RequestError) -> Exception:
+    if isinstance(exc, httpx.LocalProtocolError):
+        return Unusable(f"This can't be sent: {exc}. Did the file change meanwhile?")
+    return server.unreachable(exc)
