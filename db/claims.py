@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
-from sqlalchemy import insert, select, update
+from sqlalchemy import insert, or_, select, update
 from sqlalchemy.orm import Session
 
 from db.clock import db_now
@@ -37,12 +37,13 @@ class Claimant:
 
 
 def claim(session: Session, job_ids: Sequence[str], claimant: Claimant) -> Sequence[JobRow]:
-    """Start an attempt of each job that is still queued; the others are left out. Leases run for ``LEASE``.
+    """Start an attempt of each job that is still queued and in time; the others are left out. Leases run for ``LEASE``.
 
     A job whose last attempt was lost after somebody asked it to stop is claimed with its ``stop_request``.
     """
     # On PostgreSQL two claims of overlapping sets would deadlock without a common order of locking.
-    free = select(JobRow.id).where(JobRow.id.in_(job_ids), JobRow.state == State.QUEUED).order_by(JobRow.id)
+    in_time = or_(JobRow.deadline_at.is_(None), JobRow.deadline_at > db_now())
+    free = select(JobRow.id).where(JobRow.id.in_(job_ids), JobRow.state == State.QUEUED, in_time).order_by(JobRow.id)
     ids = session.scalars(free.with_for_update(skip_locked=True)).all()
     if not ids:
         return ()

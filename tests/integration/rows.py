@@ -9,7 +9,8 @@ from db.engine import Database
 from db.events import events_after
 from db.jobs import attempts_of
 from db.rows import JobRow
-from db.states import FINAL_STATES, State
+from db.states import FINAL_STATES, State, StopRequest
+from db.stops import request_stop
 from tests.waiting import until
 
 
@@ -23,6 +24,12 @@ def shift(database: Database, job_id: str, **seconds: float) -> None:
     moments = {name: db_now(timedelta(seconds=value)) for name, value in seconds.items()}
     with database.write() as session:
         session.execute(update(JobRow).where(JobRow.id == job_id).values(**moments))
+
+
+def ask(database: Database, job_id: str, request: StopRequest) -> State:
+    """What the API does for a cancel and a stop; returns the job's state after it."""
+    with database.write() as session:
+        return request_stop(session, session.get_one(JobRow, job_id), request)
 
 
 def story(database: Database, job_id: str) -> list[tuple[int, str, str | None]]:

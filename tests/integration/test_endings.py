@@ -12,15 +12,9 @@ from db.due import settle_waiting
 from db.engine import Database
 from db.jobs import find
 from db.leases import expire_lapsed, renew
-from db.rows import JobRow
 from db.states import Reason, State, StopRequest
-from db.stops import AlreadyFinal, enforce_deadlines, request_stop
-from tests.integration.rows import event_types, job_row, shift, story
-
-
-def ask(database: Database, job_id: str, request: StopRequest) -> State:
-    with database.write() as session:
-        return request_stop(session, session.get_one(JobRow, job_id), request)
+from db.stops import AlreadyFinal, enforce_deadlines
+from tests.integration.rows import ask, event_types, job_row, shift, story
 
 
 def fail(database: Database, token: Token, *, retryable: bool) -> State:

@@ -9,11 +9,9 @@ import pytest
 
 from db.engine import Database
 from db.hints import next_hints
-from db.rows import JobRow
 from db.states import State, StopRequest
-from db.stops import request_stop
 from tests.integration.conftest import Queued
-from tests.integration.rows import job_row, story, wait_for
+from tests.integration.rows import ask, job_row, story, wait_for
 from tests.integration.worker_process import Workers, runners_of
 from tests.servers import ValkeyServer
 from tests.waiting import until
@@ -31,8 +29,7 @@ def test_a_runner_that_talks_rubbish_is_replaced_alone(
     bad = queued(KIND, how=how)
     until(lambda: len(story(database, bad)) >= 2, 60, what="a second attempt")
     assert story(database, bad)[0] == (1, "lost", "worker_lost")
-    with database.write() as session:
-        request_stop(session, session.get_one(JobRow, bad), StopRequest.CANCEL)
+    ask(database, bad, StopRequest.CANCEL)
     assert wait_for(database, neighbour).state == State.SUCCEEDED
     assert story(database, neighbour) == [(1, "succeeded", "completed")]
     assert worker.is_running()
@@ -71,8 +68,7 @@ def test_a_job_that_spins_in_c_keeps_its_lease_and_can_be_cancelled(
     job_id = queued(KIND, how="spin in C")
     first = until(lambda: job_row(database, job_id).progress_fraction and job_row(database, job_id).lease_expires_at)
     until(lambda: (job_row(database, job_id).lease_expires_at or first) > first + timedelta(seconds=6), 60)
-    with database.write() as session:
-        request_stop(session, session.get_one(JobRow, job_id), StopRequest.CANCEL)
+    ask(database, job_id, StopRequest.CANCEL)
     assert wait_for(database, job_id).state == State.CANCELLED
     assert story(database, job_id) == [(1, "cancelled", "cancelled_by_user")]
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Literal
 
 from tasks.contracts import JobContext, JobResult, JobSpec
-from tasks.errors import PermanentJobError
+from tasks.errors import JobStoppedEmpty, PermanentJobError
 from tasks.kind import kind
 from tasks.queues import Queue
 
@@ -53,6 +53,23 @@ def _leave_a_child(scratch: Path) -> None:
     (scratch.parent.parent / "child.pid").write_text(str(child))
 
 
+def _note(job: JobContext, word: str) -> None:
+    """Keep what befell the process where the test finds it, whatever becomes of the job."""
+    with (job.scratch.parent.parent / f"{job.job_id}.heard").open("a") as file:
+        file.write(word + "\n")
+
+
+def _ignore_everything(job: JobContext) -> None:
+    signal.signal(signal.SIGTERM, lambda *_: _note(job, "SIGTERM"))
+    _note(job, "ready")
+    asked = False
+    while True:
+        if job.should_stop() and not asked:
+            asked = True
+            _note(job, "asked")
+        time.sleep(0.02)
+
+
 @kind(queues=(Queue.CPU,), time_limit=timedelta(minutes=10), max_attempts=1)
 def run(spec: Misbehave, job: JobContext) -> Done:
     match spec.how:
@@ -69,8 +86,21 @@ def run(spec: Misbehave, job: JobContext) -> Done:
             job.progress(0.5, "bad \udcff \0 name")
             job.log("a\0b")
             return Done(text="c\0d")
+        case "sleep":
+            job.progress(0.1, "sleeping")
+            time.sleep(spec.seconds)
+        case "wait for a socket":
+            job.progress(0.1, "waiting")
+            ours, _theirs = socket.socketpair()
+            ours.recv(1)
+        case "ignore SIGTERM":
+            job.progress(0.1, "ignoring")
+            _ignore_everything(job)
         case "own code":
             raise OwnError("of my own")
+        case "nothing to keep":
+            job.wait(spec.seconds)
+            raise JobStoppedEmpty("There is nothing to keep.")
         case "raise":
             raise RuntimeError("a secret: hunter2")
         case "exit":
