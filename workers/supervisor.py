@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping
 from typing import Any
 
 import structlog
-from celery.exceptions import Ignore, Retry
+from celery.exceptions import Ignore
 from sqlalchemy.exc import OperationalError
 
 from db import workers as worker_rows
@@ -17,13 +17,13 @@ from db.rows import JobRow
 from db.settings import DatabaseSettings
 from db.states import State
 from db.store import Store
-from tasks.errors import JobError
 from tasks.hints import HintSender
 from tasks.kind import Kind
 from workers.cleaner import clean_up_one
 from workers.execution import Execution, Workshop
 from workers.janitor import Janitor
 from workers.lease_keeper import LeaseKeeper, lease_until
+from workers.mirror import mirror
 from workers.recorder import Recorder
 from workers.refill import refill
 from workers.retention import keep_forgetting
@@ -31,10 +31,6 @@ from workers.settings import WorkerSettings
 from workers.slots import Slot, Slots
 
 log = structlog.get_logger()
-
-
-class JobFailed(JobError):
-    """The job is final and failed; raised so that Celery, and with it Flower, shows a failure."""
 
 
 class Supervisor:
@@ -83,8 +79,7 @@ class Supervisor:
     def carry(self, task: Any, job_id: str) -> None:
         """The body of every Celery task: run the job that the hint names, if it is there to claim.
 
-        Celery's outcome mirrors the job's: it returns for success and raises ``JobFailed`` for failure, ``Retry`` when
-        the job will run again, ``Ignore`` for a cancelled job and for a hint that claims nothing.
+        Celery's outcome mirrors the attempt's; a hint that claims nothing ends as ``Ignore``.
         """
         slot = self._slots.take()
         if slot is None:
@@ -101,7 +96,7 @@ class Supervisor:
         finally:
             self._slots.give_back(slot)
             self._refill()
-        _mirror(task, state)
+        mirror(task, state)
 
     def wake(self, job_ids: Collection[str]) -> None:
         """Look soon at what is asked of these jobs, where they run here. Returns at once."""
@@ -181,18 +176,3 @@ class Supervisor:
             refill(self._database, self._sender, self._queue)
         except OperationalError:
             log.warning("not_refilled", queue=self._queue)
-
-
-def _mirror(task: Any, state: State | None) -> None:
-    match state:
-        case State.SUCCEEDED:
-            return
-        case State.FAILED:
-            raise JobFailed("The job failed; its own record says why.")
-        case State.QUEUED | State.WAITING:
-            raise Retry("The job will run again.")
-        case State.CANCELLED:
-            task.send_event("task-revoked", terminated=True, signum=None, expired=False)
-            raise Ignore
-        case _:
-            raise Ignore
