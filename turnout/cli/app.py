@@ -7,14 +7,15 @@ from typing import Any
 
 import click
 
-from turnout.cli import catalog, control, files, jobs
+from turnout.cli import artifacts, catalog, control, files, jobs
 from turnout.cli.endings import Ended, Exit, ended_by
 from turnout.cli.session import Session
+from turnout.cli.streams import NOBODY_READS, abandon_broken, prepare
 from turnout.cli.submit import submit
 from turnout.errors import TurnoutError
 
 # Imported only when used: submitting needs none of it, and it runs on Unix only. Name → (module, attribute).
-_LAZY = {"up": ("turnout.cli.up", "up")}
+_LAZY = {"up": ("turnout.cli.up", "up"), "doctor": ("turnout.cli.doctor", "doctor")}
 
 
 class _Commands(click.Group):
@@ -26,10 +27,10 @@ class _Commands(click.Group):
         except TurnoutError as exc:
             raise ended_by(exc) from exc
         except OSError as exc:
+            abandon_broken()
             if exc.errno == errno.EPIPE:
-                # Whoever read the output has left; click ends without a word.
-                raise
-            raise Ended(f"{exc.filename or 'The command'}: {exc.strerror or exc}.", Exit.FAILED) from exc
+                raise click.exceptions.Exit(NOBODY_READS) from exc
+            raise Ended(f"{exc.filename or 'The output'}: {exc.strerror or exc}.", Exit.FAILED) from exc
         except KeyboardInterrupt as exc:
             raise Ended("Interrupted.", Exit.INTERRUPTED) from exc
         finally:
@@ -72,8 +73,10 @@ for _command in (
     jobs.attempts,
     control.cancel,
     control.stop,
-    control.artifacts,
+    control.retry,
     control.open_page,
+    artifacts.artifacts,
+    artifacts.plots,
     files.files,
     catalog.kinds,
     catalog.queues,
@@ -84,4 +87,5 @@ for _command in (
 
 def main() -> None:
     """The console script."""
+    prepare()
     cli(prog_name="turnout")

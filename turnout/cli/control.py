@@ -1,13 +1,14 @@
-"""Ending jobs, and fetching what they made."""
+"""Ending jobs, and running them anew."""
 
 import webbrowser
-from pathlib import Path
 
 import click
 
-from turnout.cli.options import known_id
-from turnout.cli.session import Session, json_option, pass_session, print_json, print_table
-from turnout.cli.wording import size
+from turnout.cli.following import follow_submitted, tell_submitted
+from turnout.cli.options import known_id, seconds
+from turnout.cli.session import Session, json_option, pass_session, print_json
+from turnout.cli.several import each
+from turnout.records import JobRecord
 
 
 @click.command()
@@ -29,66 +30,32 @@ def stop(session: Session, job_ids: tuple[str, ...], as_json: bool) -> None:
 
 
 def _end(session: Session, job_ids: tuple[str, ...], *, keep: bool, as_json: bool) -> None:
-    records = []
-    for job_id in job_ids:
-        job = session.client.job(job_id)
-        record = job.stop() if keep else job.cancel()
-        records.append(record)
+    def end(job_id: str) -> JobRecord:
+        record = (session.client.stop(job_id) if keep else session.client.cancel(job_id)).record
         if not as_json:
             asked = "will stop and keep its best so far" if keep else "is being cancelled"
             click.echo(f"{record.id} {record.state if record.is_final else asked}")
+        return record
+
+    records, code = each(job_ids, end)
     if as_json:
         print_json([record.raw for record in records])
+    click.get_current_context().exit(code)
 
 
-class _ListsByDefault(click.Group):
-    """``artifacts JOB`` is short for ``artifacts ls JOB``."""
-
-    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        if args and not args[0].startswith("-") and args[0] not in self.commands:
-            args = ["ls", *args]
-        return super().parse_args(ctx, args)
-
-
-@click.group(cls=_ListsByDefault, subcommand_metavar="JOB_ID | get JOB_ID [NAMES]")
-def artifacts() -> None:
-    """The files that a job saved: plots, tables, models, logs."""
-
-
-@artifacts.command("ls")
+@click.command()
 @click.argument("job_id", type=known_id)
+@click.option("--wait", "waits", is_flag=True, help="Wait for the new job's end; the exit code tells it.")
+@click.option("--watch", "watches", is_flag=True, help="Wait, and show progress and leaderboard as they grow.")
+@click.option("--timeout", type=seconds, metavar="SECONDS", help="Wait this long at most, then exit with 6.")
 @json_option
 @pass_session
-def list_artifacts(session: Session, job_id: str, as_json: bool) -> None:
-    """List a job's artifacts."""
-    found = session.client.job(job_id).artifacts()
-    if as_json:
-        print_json([vars(artifact) for artifact in found])
-        return
-    rows = [(a.name, a.media_type, size(a.size_bytes)) for a in found]
-    print_table(session, ["name", "type", "size"], rows, right=["size"])
-
-
-@artifacts.command("get")
-@click.argument("job_id", type=known_id)
-@click.argument("names", nargs=-1)
-@click.option(
-    "-o", "--output", type=click.Path(path_type=Path), default=Path(), help="A directory; for one artifact, or a file."
-)
-@json_option
-@pass_session
-def get_artifacts(session: Session, job_id: str, names: tuple[str, ...], output: Path, as_json: bool) -> None:
-    """Keep artifacts as local files; all of them if none is named."""
-    job = session.client.job(job_id)
-    wanted = names or tuple(artifact.name for artifact in job.artifacts())
-    if len(wanted) != 1:
-        output.mkdir(parents=True, exist_ok=True)
-    places = [job.download(name, output) for name in wanted]
-    if as_json:
-        print_json([str(place) for place in places])
-        return
-    for place in places:
-        click.echo(place)
+def retry(session: Session, job_id: str, waits: bool, watches: bool, timeout: float | None, as_json: bool) -> None:
+    """Submit a job that failed or was cancelled once more, as a new job; prints its id."""
+    job = session.client.retry(job_id)
+    if waits or watches or timeout is not None:
+        follow_submitted(session, job, watches=watches, timeout_seconds=timeout, as_json=as_json)
+    tell_submitted(session, job, as_json=as_json)
 
 
 @click.command("open")

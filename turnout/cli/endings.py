@@ -1,11 +1,14 @@
 """How the command ends: exit codes that scripts can rely on."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from enum import IntEnum
+from pathlib import Path
 
 import click
-from rich.console import Console
 from rich.text import Text
 
+from turnout.cli.streams import Screen
 from turnout.errors import (
     BrokenDownload,
     Invalid,
@@ -45,16 +48,19 @@ class Ended(click.ClickException):
     def __init__(self, message: str, code: Exit, more: tuple[str, ...] = ()) -> None:
         super().__init__(message)
         self.exit_code = code  # type: ignore[misc] # click's documented way
-        self._more = more
+        self.code = code
+        self.more = more
 
     def show(self, file: object = None) -> None:  # noqa: ARG002 - click's signature
-        console = Console(stderr=True, highlight=False, soft_wrap=True)
-        # Only a ``Text`` is safe from what looks like markup in a message.
-        if self.message:
-            heading = Text("Error: ", style="bold red") if self.exit_code != Exit.INTERRUPTED else Text()
-            console.print(Text.assemble(heading, self.message))
-        for line in self._more:
-            console.print(Text(line))
+        console = Screen(stderr=True, highlight=False, soft_wrap=True)
+        # Where nobody reads the sentence the exit code still tells.
+        with suppress(OSError):
+            # Only a ``Text`` is safe from what looks like markup in a message.
+            if self.message:
+                heading = Text("Error: ", style="bold red") if self.exit_code != Exit.INTERRUPTED else Text()
+                console.print(Text.assemble(heading, self.message))
+            for line in self.more:
+                console.print(Text(line))
 
 
 def ended_by(error: TurnoutError, accepted_id: str | None = None) -> Ended:
@@ -75,6 +81,16 @@ def ended_by(error: TurnoutError, accepted_id: str | None = None) -> Ended:
             "The server refused this.", code, tuple(f"  {e.field}: {e.message}".rstrip() for e in error.errors) + more
         )
     return Ended(str(error), code, more)
+
+
+@contextmanager
+def writing(place: Path) -> Iterator[None]:
+    """For keeping local files: what goes wrong there is said of the place that was given."""
+    try:
+        yield
+    except OSError as exc:
+        message = f"{place} can't be written: {exc.strerror or exc}. Choose another place with -o."
+        raise Ended(message, Exit.FAILED) from exc
 
 
 def detached(job_id: str) -> Ended:

@@ -4,8 +4,10 @@ from pathlib import Path
 
 import click
 
+from turnout.cli.endings import writing
 from turnout.cli.options import known_id
 from turnout.cli.session import Session, json_option, pass_session, print_json, print_table
+from turnout.cli.several import each
 from turnout.cli.wording import age, size
 
 
@@ -49,7 +51,8 @@ def list_files(session: Session, limit: int, as_json: bool) -> None:
 @pass_session
 def get_file(session: Session, file_id: str, output: Path, as_json: bool) -> None:
     """Keep an uploaded file as a local one."""
-    place = session.client.download_file(file_id, output)
+    with writing(output):
+        place = session.client.download_file(file_id, output)
     if as_json:
         print_json(str(place))
     else:
@@ -62,7 +65,14 @@ def get_file(session: Session, file_id: str, output: Path, as_json: bool) -> Non
 @pass_session
 def remove(session: Session, file_ids: tuple[str, ...], as_json: bool) -> None:
     """Delete files that no unfinished job reads."""
-    for file_id in file_ids:
+
+    def delete(file_id: str) -> str:
         session.client.delete_file(file_id)
+        if not as_json:
+            click.echo(f"{file_id} deleted")
+        return file_id
+
+    deleted, code = each(file_ids, delete)
     if as_json:
-        print_json(list(file_ids))
+        print_json(deleted)
+    click.get_current_context().exit(code)

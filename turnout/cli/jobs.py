@@ -1,14 +1,17 @@
 """Looking at jobs."""
 
+from collections.abc import Iterable, Iterator
+
 import click
 
 from turnout.cli.endings import Exit, detached, of_job
 from turnout.cli.leaderboards import leaderboard_table
 from turnout.cli.options import known_id, seconds, tag
 from turnout.cli.session import Session, json_option, pass_session, print_fields, print_json, print_table
-from turnout.cli.watching import event_line, show_ending, watch
-from turnout.cli.wording import age, duration, moment
-from turnout.records import JobRecord
+from turnout.cli.watching import batches, event_line, show_ending, watch
+from turnout.cli.wording import age, as_text, duration, moment
+from turnout.job import Job
+from turnout.records import Event, JobRecord
 
 STATES = ["waiting", "queued", "running", "succeeded", "failed", "cancelled"]
 
@@ -66,26 +69,33 @@ def show(session: Session, job_id: str, as_json: bool) -> None:
             "started": moment(record.started_at) if record.started_at else None,
             "finished": moment(record.finished_at) if record.finished_at else None,
             "ran for": duration(record.metrics["run_seconds"]) if record.metrics.get("run_seconds") else None,
+            "not before": moment(record.run_at) if record.run_at and not record.is_final else None,
+            "after": ", ".join(record.after),
+            "retry of": record.retry_of,
             "tags": ", ".join(f"{name}={value}" for name, value in record.tags.items()),
-            "spec": str(dict(record.spec)),
-            "result": str(dict(record.result)) if record.result else None,
+            "spec": as_text(record.spec),
+            "result": as_text(record.result) if record.result else None,
         },
     )
 
 
+_timeout = click.option("--timeout", type=seconds, metavar="SECONDS", help="Wait this long at most, then exit with 6.")
+
+
 @click.command("watch")
 @click.argument("job_id", type=known_id)
+@_timeout
 @json_option
 @pass_session
-def watch_job(session: Session, job_id: str, as_json: bool) -> None:
+def watch_job(session: Session, job_id: str, timeout: float | None, as_json: bool) -> None:
     """Follow a job: progress, and the leaderboard as it grows. Ctrl-C detaches; the job goes on."""
     job = session.client.job(job_id)
     try:
         if as_json:
-            _print_events(session, job_id, follow=True, only_logs=False, as_json=True)
+            _print_events(_following(job, timeout), only_logs=False, as_json=True)
             record = job.wait()
         else:
-            record = watch(job, session.out)
+            record = watch(job, session.out, timeout)
     except KeyboardInterrupt as exc:
         raise detached(job_id) from exc
     click.get_current_context().exit(of_job(record))
@@ -117,13 +127,15 @@ def wait(session: Session, job_ids: tuple[str, ...], timeout: float | None, as_j
 @click.argument("job_id", type=known_id)
 @click.option("-f", "--follow", is_flag=True, help="Go on until the job is final; the exit code tells its end.")
 @click.option("--all", "everything", is_flag=True, help="All events, not only log lines.")
+@_timeout
 @json_option
 @pass_session
-def logs(session: Session, job_id: str, follow: bool, everything: bool, as_json: bool) -> None:
+def logs(session: Session, job_id: str, follow: bool, everything: bool, timeout: float | None, as_json: bool) -> None:
     """Print what a job logged."""
     job = session.client.job(job_id)
+    follow = follow or timeout is not None
     try:
-        _print_events(session, job_id, follow=follow, only_logs=not everything, as_json=as_json)
+        _print_events(_following(job, timeout) if follow else job.events(), only_logs=not everything, as_json=as_json)
     except KeyboardInterrupt as exc:
         raise detached(job_id) from exc
     if follow:
@@ -178,9 +190,14 @@ def attempts(session: Session, job_id: str, as_json: bool) -> None:
     print_table(session, columns, rows, right=["attempt", "took"])
 
 
-def _print_events(session: Session, job_id: str, *, follow: bool, only_logs: bool, as_json: bool) -> None:
-    job = session.client.job(job_id)
-    for event in job.stream() if follow else job.events():
+def _following(job: Job, timeout_seconds: float | None) -> Iterator[Event]:
+    """Events as they happen, until the job is final. Raises ``WaitedTooLong``."""
+    for batch in batches(job, timeout_seconds):
+        yield from batch
+
+
+def _print_events(events: Iterable[Event], *, only_logs: bool, as_json: bool) -> None:
+    for event in events:
         if only_logs and event.type != "log":
             continue
         if as_json:

@@ -63,7 +63,7 @@ class KindOptions:
             if text.lstrip().startswith("["):
                 return list(json.loads(text))
             return [shape.convert(part.strip()) for part in text.split(",")]
-        except ValueError as exc:
+        except (ValueError, RecursionError) as exc:
             raise click.UsageError(f"--{name}: {text!r} is not {shape.metavar}.") from exc
 
     def _option(self, name: str) -> click.Option:

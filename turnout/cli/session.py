@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from turnout.cli.streams import Screen, is_unicode
 from turnout.client import Client
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
@@ -23,19 +24,19 @@ class Session:
     """Data goes to standard output, everything else to standard error."""
 
     def __init__(self, url: str | None) -> None:
-        self._url = url
+        self.url = url
 
     @cached_property
     def client(self) -> Client:
-        return Client(self._url)
+        return Client(self.url)
 
     @cached_property
     def out(self) -> Console:
-        return Console(highlight=False, width=None if sys.stdout.isatty() else _UNBOUNDED)
+        return Screen(highlight=False, width=None if sys.stdout.isatty() else _UNBOUNDED)
 
     @cached_property
     def err(self) -> Console:
-        return Console(stderr=True, highlight=False, soft_wrap=True)
+        return Screen(stderr=True, highlight=False, soft_wrap=True)
 
     def close(self) -> None:
         if "client" in self.__dict__:
@@ -51,7 +52,8 @@ def json_option(command: _Command) -> _Command:
 
 def print_json(value: Any, *, indent: int | None = 2) -> None:
     """``indent=None``: all in one line."""
-    click.echo(json.dumps(value, indent=indent, ensure_ascii=False, default=_time_as_json))
+    # Escaped where the output can't hold every character: JSON stays what it means.
+    click.echo(json.dumps(value, indent=indent, ensure_ascii=not is_unicode(sys.stdout), default=_time_as_json))
 
 
 def _time_as_json(value: object) -> str:

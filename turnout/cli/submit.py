@@ -1,5 +1,6 @@
 """``turnout submit KIND``: a command for each kind that the server knows."""
 
+import errno
 import json
 import sys
 from datetime import UTC, datetime
@@ -8,13 +9,12 @@ from typing import Any
 
 import click
 
-from turnout.cli.endings import Ended, Exit, detached, ended_by, of_job
+from turnout.cli.endings import Ended, Exit
+from turnout.cli.following import follow_submitted, tell_submitted
 from turnout.cli.kind_options import KindOptions
 from turnout.cli.options import seconds, tag
-from turnout.cli.session import Session, print_json
-from turnout.cli.watching import show_ending, watch
+from turnout.cli.session import Session
 from turnout.errors import NotFound, TurnoutError
-from turnout.job import Job
 from turnout.records import KindRecord
 
 
@@ -104,32 +104,10 @@ def _submit(session: Session, kind: KindRecord, options: KindOptions, given: dic
         idempotency_key=given["idempotency_key"],
     )
     if given["wait"] or given["watch"] or given["timeout"] is not None:
-        _follow(session, job, given)
-    if given["as_json"]:
-        print_json(job.record.raw)
-        return
-    click.echo(job.id)
-    session.err.print(f"Submitted. Next: turnout watch {job.id} | show | cancel", style="dim")
-
-
-def _follow(session: Session, job: Job, given: dict[str, Any]) -> None:
-    """Wait for the end and exit with its code."""
-    session.err.print(f"Submitted {job.id}", style="dim")
-    try:
-        if given["watch"] and not given["as_json"]:
-            record = watch(job, session.out, given["timeout"])
-        else:
-            record = job.wait(given["timeout"])
-            if given["as_json"]:
-                print_json(record.raw)
-            else:
-                click.echo(job.id)
-                show_ending(session.err, record, None)
-    except KeyboardInterrupt as exc:
-        raise detached(job.id) from exc
-    except TurnoutError as exc:
-        raise ended_by(exc, job.id) from exc
-    click.get_current_context().exit(of_job(record))
+        follow_submitted(
+            session, job, watches=given["watch"], timeout_seconds=given["timeout"], as_json=given["as_json"]
+        )
+    tell_submitted(session, job, as_json=given["as_json"])
 
 
 def _session(ctx: click.Context) -> Session:
@@ -143,13 +121,25 @@ def _spec_from(place: str | None) -> dict[str, Any]:
     if place is None:
         return {}
     try:
-        text = sys.stdin.read() if place == "-" else Path(place).read_text()
-        spec = json.loads(text)
-    except (OSError, ValueError) as exc:
-        raise click.UsageError(f"--spec {place}: {exc}") from exc
+        spec = json.loads(_content_of(place))
+    except OSError as exc:
+        raise click.UsageError(f"--spec {place}: It can't be read: {exc.strerror}.") from exc
+    except RecursionError as exc:
+        raise click.UsageError(f"--spec {place}: It is nested too deeply.") from exc
+    except ValueError as exc:
+        raise click.UsageError(f"--spec {place}: It is no JSON: {exc}.") from exc
     if not isinstance(spec, dict):
         raise click.UsageError(f"--spec {place}: a spec is a JSON object.")
     return spec
+
+
+def _content_of(place: str) -> bytes:
+    """As bytes: JSON has encodings of its own, whatever the terminal's is. Raises ``OSError``."""
+    if place != "-":
+        return Path(place).read_bytes()
+    if sys.stdin is None:
+        raise OSError(errno.EBADF, "standard input is closed")
+    return sys.stdin.buffer.read()
 
 
 def _time(text: str | None) -> datetime | None:

@@ -27,8 +27,8 @@ _WIDEST_BAR = 30
 def watch(job: Job, console: Console, timeout_seconds: float | None = None) -> JobRecord:
     """Show the job until it is final, and how it ended. Ctrl-C raises ``KeyboardInterrupt``; the job goes on. Raises
     ``WaitedTooLong``."""
-    batches = _batches(job, timeout_seconds)
-    return _watch_live(job, console, batches) if console.is_terminal else _watch_plainly(job, console, batches)
+    arriving = batches(job, timeout_seconds)
+    return _watch_live(job, console, arriving) if console.is_terminal else _watch_plainly(job, console, arriving)
 
 
 class _View:
@@ -94,11 +94,11 @@ class _View:
         return self.record.state in ("waiting", "queued")
 
 
-def _watch_live(job: Job, console: Console, batches: Iterator[list[Event]]) -> JobRecord:
+def _watch_live(job: Job, console: Console, arriving: Iterator[list[Event]]) -> JobRecord:
     view = _View(job, console)
     board_is_new = False
     with Live(view, console=console, refresh_per_second=5, transient=True):
-        for events in batches:
+        for events in arriving:
             for event in events:
                 view.note(event)
             board_is_new = board_is_new or any(event.type == "leaderboard" for event in events)
@@ -110,9 +110,9 @@ def _watch_live(job: Job, console: Console, batches: Iterator[list[Event]]) -> J
     return _show_end(job, console)
 
 
-def _watch_plainly(job: Job, console: Console, batches: Iterator[list[Event]]) -> JobRecord:
+def _watch_plainly(job: Job, console: Console, arriving: Iterator[list[Event]]) -> JobRecord:
     next_progress, last_message = 0.0, None
-    for events in batches:
+    for events in arriving:
         for event in events:
             if event.type == "progress":
                 message = event.data.get("message")
@@ -173,7 +173,7 @@ def show_ending(console: Console, record: JobRecord, board: Leaderboard | None) 
     console.print(line, soft_wrap=True)
 
 
-def _batches(job: Job, timeout_seconds: float | None) -> Iterator[list[Event]]:
+def batches(job: Job, timeout_seconds: float | None) -> Iterator[list[Event]]:
     """All events that have come, again and again; an empty batch every two seconds in which none came.
 
     The stream is read in a thread, so that this one can look at the clock and be interrupted. Raises what the stream

@@ -1,6 +1,9 @@
 """Numbers, sizes and times as people read them."""
 
+import json
+from collections.abc import Mapping
 from datetime import UTC, datetime
+from typing import Any
 
 _STYLES = {
     "waiting": "yellow",
@@ -52,6 +55,11 @@ def moment(when: datetime | None) -> str:
 
 def age(when: datetime | None) -> str:
     return "-" if when is None else duration(max(0.0, (datetime.now(UTC) - when).total_seconds()))
+
+
+def as_text(document: Mapping[str, Any]) -> str:
+    """A document as one line of JSON."""
+    return json.dumps(document, ensure_ascii=False)
 
 
 def shortened(text: str, width: int) -> str:
