@@ -22,6 +22,12 @@ def test_the_jvm_listens_on_loopback_behind_a_login(tmp_path: Path) -> None:
     assert given["-file_deny_glob"] == "**"
 
 
+def test_a_cluster_with_a_name_listens_everywhere_but_between_nodes(tmp_path: Path) -> None:
+    given = dict(pairwise(h2o_arguments(JvmSettings(54321, "1g", (), "cluster"), Layout(tmp_path))))
+    assert (given["-ip"], given["-web_ip"]) == ("127.0.0.1", "0.0.0.0")  # noqa: S104 - as containers want it
+    assert "-hash_login" in given
+
+
 def test_options_of_the_owner_reach_the_jvm(tmp_path: Path) -> None:
     arguments = java_arguments(JvmSettings(54321, "3g", ("-XX:TieredStopAtLevel=1",)), Layout(tmp_path))
     assert {"-Xmx3g", "-XX:+ExitOnOutOfMemoryError", "-XX:TieredStopAtLevel=1"} <= set(arguments)

@@ -119,8 +119,9 @@ class TableFacts:
 
     ``separator`` is None for Parquet; ``varying`` columns have two values or more; ``marked`` files begin with a byte
     order mark, which H2O would take for a part of the first column's name. ``texts`` has row and value of the first
-    text in each column with any, where that was looked for; ``place`` says where a row stands, such as "line 7".
-    ``unnamed_index`` columns are a pandas index without a name, and ``fine_times`` are finer than H2O reads them.
+    text in each column beside the target with any; ``place`` says where a row stands, such as "line 7".
+    ``unnamed_index`` columns are a pandas index without a name, and ``fine_times`` says that there are times which H2O
+    would read as plain numbers.
     """
 
     columns: tuple[str, ...]
@@ -132,31 +133,33 @@ class TableFacts:
     marked: bool = False
     texts: Mapping[str, tuple[int, str]] = field(default_factory=dict)
     unnamed_index: frozenset[str] = frozenset()
-    fine_times: frozenset[str] = frozenset()
+    fine_times: bool = False
 
 
 class FeaturePass:
     """Looks through the columns beside the target, part by part: which vary, and where the first texts are."""
 
-    def __init__(self, columns: tuple[str, ...], target: str, *, find_texts: bool) -> None:
+    def __init__(self, columns: tuple[str, ...], target: str) -> None:
         self.rows = 0
         self.texts: dict[str, tuple[int, str]] = {}
         self._columns = columns
         self._constant = [index for index, name in enumerate(columns) if name != target]
-        self._textless = list(self._constant) if find_texts else []
+        self._textless = list(self._constant)
         self._first: list[pa.Scalar] = []
 
     def see(self, parts: list[pa.Array]) -> None:
         """Take in the next rows, column by column."""
         if not self._first:
-            self._first = [part[0] for part in parts]
-        self._constant = [
-            index for index in self._constant if pc.all(pc.equal(parts[index], self._first[index])).as_py()
-        ]
+            self._first = [pc.utf8_ltrim(part[0], " ") for part in parts]
+        self._constant = [index for index in self._constant if self._is_constant(index, parts[index])]
         # Most columns of texts show it at once, and the slow look at each value then passes them over.
         for start, length in ((0, _FIRST_LOOK_ROWS), (_FIRST_LOOK_ROWS, None)):
             self._find_texts([part.slice(start, length) for part in parts], self.rows + start)
         self.rows += len(parts[0])
+
+    def _is_constant(self, index: int, part: pa.Array) -> bool:
+        first = self._first[index]
+        return any(pc.all(pc.equal(values, first)).as_py() for values in (part, pc.utf8_ltrim(part, " ")))
 
     def _find_texts(self, parts: list[pa.Array], rows_before: int) -> None:
         length = len(parts[0])
@@ -167,7 +170,10 @@ class FeaturePass:
         place = pc.index(plain, False).as_py()
         while place >= 0:
             position, row = divmod(place, length)
-            self.texts[self._columns[self._textless[position]]] = (rows_before + row + 1, joined[place].as_py())
+            self.texts[self._columns[self._textless[position]]] = (
+                rows_before + row + 1,
+                joined[place].as_py().lstrip(" "),
+            )
             following = (position + 1) * length
             found = pc.index(plain.slice(following), False).as_py()
             place = found if found < 0 else following + found

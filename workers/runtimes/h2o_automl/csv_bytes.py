@@ -11,7 +11,7 @@ from pathlib import Path
 from tasks.errors import InvalidInput
 
 _CHUNK_BYTES = 1 << 20
-_BLANK_LINE = re.compile(rb"\n\r?\n|\r\r")
+_BLANK_LINE = re.compile(rb"\n[\r\n]|\r\r")
 
 
 def open_bytes(path: Path, role: str) -> io.BufferedReader:
@@ -28,37 +28,44 @@ def open_bytes(path: Path, role: str) -> io.BufferedReader:
 class WatchedBytes:
     """A binary file that is read once from its beginning, and stops where it is no UTF-8 text or holds a NUL byte.
 
-    Afterwards it tells what a quick reader has to know: whether there are quotes, an even number of them, in places
-    where every CSV reader sees them alike, and whether a line is blank.
+    ``ending`` is added at its end. Afterwards it tells what a quick reader has to know: whether there are quotes, in
+    places where readers may see them differently, whether a line is blank and whether one begins with #.
     """
 
     closed = False
 
-    def __init__(self, file: io.BufferedReader, separator: str) -> None:
+    def __init__(self, file: io.BufferedReader, separator: str, ending: bytes = b"") -> None:
         self.bad_byte: int | None = None
-        self.quotes = 0
-        self.late_quotes = False
+        self.quotes = False
+        self.odd_quotes = False
         self.blank_lines = False
+        self.marked_lines = False
         self._file = file
         self._decoder = codecs.getincrementaldecoder("utf-8")()
-        # A quote after spaces: some readers take it for the beginning of a quoted field, others for text.
-        self._late_quote = re.compile(rb"(?:[\r\n]|" + re.escape(separator.encode()) + rb") +\"")
+        # After spaces some readers take a quote for the beginning of a quoted field, others for text; and a quote
+        # before another character is a part of the text, or the end of a field that goes on in spite of it.
+        cut = re.escape(separator.encode())
+        self._odd_quote = re.compile(rb'(?:[\r\n]|%b) +"|[^\r\n%b]"[^\r\n"%b]' % (cut, cut, cut))
         self._position = 0
         self._tail = b""
+        self._ending = ending
 
     def read(self, size: int = -1) -> bytes:
         chunk = b"" if self.bad_byte is not None else self._file.read(size)
         self._check(chunk)
         if self.bad_byte is not None:
             return b""
+        if not chunk:
+            ending, self._ending = self._ending, b""
+            return ending
         self._position += len(chunk)
-        quotes = chunk.count(b'"')
-        self.quotes += quotes
         seam = self._tail + chunk
-        if quotes and not self.late_quotes:
-            self.late_quotes = self._late_quote.search(seam) is not None
+        if b'"' in chunk:
+            self.quotes = True
+            self.odd_quotes = self.odd_quotes or self._odd_quote.search(seam) is not None
         if not self.blank_lines:
             self.blank_lines = _BLANK_LINE.search(seam) is not None
+        self.marked_lines = self.marked_lines or b"\n#" in seam or b"\r#" in seam
         self._tail = chunk[-64:]
         return chunk
 

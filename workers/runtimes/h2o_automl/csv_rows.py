@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.csv as pa_csv
 
 from tasks.errors import InvalidInput
@@ -34,13 +35,17 @@ class Layout:
 class RowPass:
     """What the rows of a file tell about its columns."""
 
-    def __init__(self, layout: Layout, target: str, *, find_texts: bool, classes: frozenset[str] | None) -> None:
+    def __init__(self, layout: Layout, target: str, *, classes: frozenset[str] | None) -> None:
         self.target = TargetFacts(known=classes)
-        self.features = FeaturePass(layout.columns, target, find_texts=find_texts)
+        self.features = FeaturePass(layout.columns, target)
+        self.first_marked: int | None = None
         self._target_index = layout.columns.index(target)
 
     def see(self, parts: list[pa.Array]) -> None:
         """Take in the next rows, column by column."""
+        if self.first_marked is None:
+            index = pc.index(pc.starts_with(parts[0], "#"), True).as_py()
+            self.first_marked = None if index < 0 else self.features.rows + index + 1
         self.target.see(parts[self._target_index], self.features.rows)
         self.features.see(parts)
 
@@ -70,10 +75,11 @@ class CsvRows:
     layout: Layout
     _quotes: bool = field(default=True, init=False)
     _blank_lines: bool = field(default=True, init=False)
+    _marked_lines: bool = field(default=True, init=False)
 
-    def read(self, target: str, *, find_texts: bool, classes: frozenset[str] | None) -> RowPass:
+    def read(self, target: str, *, classes: frozenset[str] | None) -> RowPass:
         """Read all rows. Raises ``InvalidInput`` that names the first line where they aren't what they should be."""
-        begin = partial(RowPass, self.layout, target, find_texts=find_texts, classes=classes)
+        begin = partial(RowPass, self.layout, target, classes=classes)
         seen = begin()
         ragged = _Ragged()
         if not self._read_quickly(seen, ragged):
@@ -81,6 +87,11 @@ class CsvRows:
             self._read_exactly(seen, ragged)
         if ragged.first is not None:
             raise self._refuse(*ragged.first, ragged)
+        if self._marked_lines and seen.first_marked is not None:
+            raise InvalidInput(
+                f"{self.place(seen.first_marked).capitalize()} of the {self.role} begins with #, which H2O takes for a "
+                "comment; remove the line, or let it begin otherwise."
+            )
         seen.target.settle()
         return seen
 
@@ -100,20 +111,24 @@ class CsvRows:
     def _read_quickly(self, seen: RowPass, ragged: _Ragged) -> bool:
         """Whether it worked: not where readers may disagree about quotes, and not where lines are very long."""
         with open_bytes(self.path, self.role) as file:
-            watched = WatchedBytes(file, self.layout.separator)
+            ending = "\n" + self.layout.separator.join([_END] * len(self.layout.columns)) + "\n"
+            watched = WatchedBytes(file, self.layout.separator, ending.encode())
+            ended = False
             try:
                 for batch in self._batches(watched, ragged):
-                    if batch.num_rows:
-                        seen.see(batch.columns)
-                fits = not self.layout.leading_blank
+                    ended = batch.num_rows > 0 and batch.column(0)[-1].as_py() == _END
+                    rows = batch.slice(0, batch.num_rows - ended)
+                    if rows.num_rows:
+                        seen.see(rows.columns)
             except pa.ArrowInvalid:
-                fits = ragged.too_many
+                ended = ragged.too_many
             while watched.read(_BLOCK_BYTES):
                 pass
-        self._quotes, self._blank_lines = watched.quotes > 0, watched.blank_lines or self.layout.leading_blank
+        self._marked_lines = watched.marked_lines
+        self._quotes, self._blank_lines = watched.quotes, watched.blank_lines or self.layout.leading_blank
         if watched.bad_byte is not None:
             raise refuse_bad_byte(self.path, self.role, watched.bad_byte, self.layout.separator, self.layout.columns)
-        return fits and not watched.late_quotes and watched.quotes % 2 == 0
+        return ended and not watched.odd_quotes and not self.layout.leading_blank
 
     def _batches(self, watched: WatchedBytes, ragged: _Ragged) -> Iterator[pa.RecordBatch]:
         names = [str(index) for index in range(len(self.layout.columns))]
@@ -135,31 +150,37 @@ class CsvRows:
 
     def _read_exactly(self, seen: RowPass, ragged: _Ragged) -> None:
         width = len(self.layout.columns)
-        records = (row for _line, row in self._records())
+        records = (row for _line, row in self._records(strict=True))
         record = len(list(itertools.islice(records, 1)))
-        try:
-            while rows := list(itertools.islice(records, max(1, _BATCH_FIELDS // width))):
-                if rows[-1][-1].endswith(_END) and rows.pop() != [_END]:
-                    raise self._refuse_quote(record + len(rows) + 1)
-                for number, row in enumerate(rows, record + 1):
-                    if len(row) != width and not ragged.too_many:
-                        ragged.add(number, len(row))
-                record += len(rows)
-                if rows and ragged.first is None:
-                    seen.see([pa.array(part, pa.string()) for part in zip(*rows, strict=True)])
-        except csv.Error as exc:
-            raise self._refuse_quote(record + 1) from exc
+        while rows := list(itertools.islice(records, max(1, _BATCH_FIELDS // width))):
+            if rows[-1] == [_END]:
+                rows.pop()
+            for number, row in enumerate(rows, record + 1):
+                if len(row) != width and not ragged.too_many:
+                    ragged.add(number, len(row))
+            record += len(rows)
+            if rows and ragged.first is None:
+                seen.see([pa.array(part, pa.string()) for part in zip(*rows, strict=True)])
 
-    def _records(self) -> Iterator[tuple[int, list[str]]]:
-        """All records with their first line, the header among them, and ``[_END]``."""
+    def _records(self, *, strict: bool = False) -> Iterator[tuple[int, list[str]]]:
+        """All records with their first line, the header among them, and ``[_END]``.
+
+        If ``strict``, text after a closing quote is refused: H2O makes a line of its own of it.
+        """
         csv.field_size_limit(_BLOCK_BYTES)
         lines = itertools.chain(text_lines(self.path, self.role), (_END,))
-        reader = csv.reader(lines, delimiter=self.layout.separator, skipinitialspace=True)
+        reader = csv.reader(lines, delimiter=self.layout.separator, skipinitialspace=True, strict=strict)
         line = 1
-        for row in reader:
-            if row:
-                yield line, row
-            line = reader.line_num + 1
+        try:
+            for row in reader:
+                if row:
+                    yield line, row
+                line = reader.line_num + 1
+        except csv.Error as exc:
+            text_follows = "expected after" in str(exc)
+            wrong = "text after a closing quote" if text_follows else "a quote that is never closed"
+            advice = "; double the quotes inside of a quoted field" if text_follows else ""
+            raise InvalidInput(f"Line {line} of the {self.role} has {wrong}{advice}.") from exc
 
     def _refuse(self, record: int, fields: int, ragged: _Ragged) -> InvalidInput:
         others = ragged.count - 1
@@ -168,12 +189,6 @@ class CsvRows:
         return InvalidInput(
             f"Line {self.line_of(record)} of the {self.role} has {fields} field{'s' if fields != 1 else ''} where the "
             f"header has {len(self.layout.columns)}{also}; quote fields that contain the separator."
-        )
-
-    def _refuse_quote(self, record: int) -> InvalidInput:
-        return InvalidInput(
-            f"Line {self.line_of(record)} of the {self.role} can't be read as CSV: it holds a quote that is never "
-            "closed."
         )
 
 

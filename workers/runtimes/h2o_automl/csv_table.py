@@ -43,7 +43,6 @@ def read_csv(
     target: str,
     wanted: Sequence[str] | None,
     *,
-    find_texts: bool = False,
     classes: frozenset[str] | None = None,
 ) -> TableFacts:
     """Read the file through. ``wanted`` are the columns that have to be there beside ``target``; ``classes`` are those
@@ -55,7 +54,7 @@ def read_csv(
         marked, layout = _layout(path, role)
         require_columns(layout.columns, role, target, wanted)
         rows = CsvRows(path, role, layout)
-        seen = rows.read(target, find_texts=find_texts, classes=classes)
+        seen = rows.read(target, classes=classes)
     except csv.Error as exc:
         raise InvalidInput(f"The header line of the {role} holds a quote that is never closed.") from exc
     except (EOFError, zlib.error, gzip.BadGzipFile) as exc:
@@ -181,6 +180,11 @@ def _separator(sample: str, role: str) -> str:
 
 
 def _require_header(columns: Sequence[str], role: str) -> None:
+    if columns[0].startswith("#"):
+        raise InvalidInput(
+            f"The header line of the {role} begins with #, which H2O takes for a comment; rename the column "
+            f"{columns[0]!r}."
+        )
     if len(columns) > 1 and all(_is_number(name) for name in columns):
         raise InvalidInput(
             f"The first line of the {role} holds only numbers ({', '.join(columns[:5])}): add a header line with the "

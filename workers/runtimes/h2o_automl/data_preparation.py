@@ -12,9 +12,11 @@ from workers.runtimes.h2o_automl.csv_table import copy_without_mark
 from workers.runtimes.h2o_automl.failures import doing
 from workers.runtimes.h2o_automl.frames import frame_columns, remove_key, row_count, split_frame, upload_table
 from workers.runtimes.h2o_automl.keys import RunKeys
-from workers.runtimes.h2o_automl.table_check import CheckedData
+from workers.runtimes.h2o_automl.parquet_table import copy_with_milliseconds
+from workers.runtimes.h2o_automl.table_check import CheckedData, require_folds
 
 # What to tell the parser for a frame's column types.
+_USABLE = frozenset({"enum", "int", "real", "time"})
 _TYPES = {"enum": "Enum", "int": "Numeric", "real": "Numeric", "time": "Time", "string": "String", "uuid": "UUID"}
 
 
@@ -34,6 +36,7 @@ def prepare_frames(
     split = spec.effective_split
     whole = "train" if split is None else "data"
     _load(client, job, spec, data, data.dataset, paths["dataset"], keys.frame(whole))
+    _require_usable(client, job, data, keys.frame(whole))
     if split is not None:
         roles = ["train", "test"] if len(split.ratios) == 2 else ["train", "validation", "test"]
         with doing("splitting the dataset"):
@@ -48,6 +51,8 @@ def prepare_frames(
     for role, rows in frame_rows(client, spec, keys).items():
         if rows == 0:
             raise InvalidInput(f"The {role} part has no rows; use more data or other ratios.")
+        if role == "train":
+            require_folds(spec, rows)
 
 
 def frame_rows(client: H2OClient, spec: AutoMLSpec, keys: RunKeys) -> dict[str, int]:
@@ -64,6 +69,25 @@ def parts_of(spec: AutoMLSpec) -> tuple[str, ...]:
 def _types_of(client: H2OClient, key: str) -> dict[str, str]:
     columns = frame_columns(client, key)
     return {column["label"]: _TYPES[column["type"]] for column in columns if column["type"] in _TYPES}
+
+
+def _require_usable(client: H2OClient, job: JobContext, data: CheckedData, key: str) -> None:
+    """Refuse a dataset without any feature that H2O can use, and say of which values it loses some."""
+    kinds = {column["label"]: column["type"] for column in frame_columns(client, key)}
+    usable = [name for name in data.features if kinds[name] in _USABLE and name in data.dataset.varying]
+    if not usable:
+        raise InvalidInput(
+            f"There is nothing to learn from: in the features ({', '.join(data.features[:5])}) nearly every row has a "
+            "text of its own, and H2O leaves such columns out."
+        )
+    for name in usable:
+        if kinds[name] in ("int", "real") and name in data.dataset.texts:
+            row, text = data.dataset.texts[name]
+            job.log(
+                f"H2O reads column {name!r} as numbers, and what is none as missing: {text[:60]!r} in "
+                f"{data.dataset.place(row)}, for one.",
+                "warning",
+            )
 
 
 def _require_values(client: H2OClient, data: CheckedData, facts: TableFacts, role: str, key: str) -> None:
@@ -90,6 +114,8 @@ def _load(
     """``types`` are those that columns have to get; H2O guesses the others."""
     if facts.marked:
         copy_without_mark(path, path := job.scratch / "unmarked.csv")
+    if facts.fine_times:
+        copy_with_milliseconds(path, path := job.scratch / "milliseconds.parquet")
     kind = "Enum" if data.problem == "classification" else "Numeric"
     response = data.response(spec.target)
     with doing("reading the data"):

@@ -11,6 +11,7 @@ from tasks.errors import InvalidInput
 from workers.runtimes.h2o_automl.column_facts import TableFacts, TargetFacts, first_text
 from workers.runtimes.h2o_automl.csv_table import require_columns, require_names
 
+_BYTES = (pa.types.is_binary, pa.types.is_large_binary, pa.types.is_fixed_size_binary, pa.types.is_binary_view)
 # H2O 3.46 fails on brotli, and reads lz4 as rows of junk without an error.
 READABLE_CODECS = frozenset({"UNCOMPRESSED", "SNAPPY", "GZIP", "ZSTD"})
 
@@ -26,7 +27,6 @@ def read_parquet(
     target: str,
     wanted: Sequence[str] | None,
     *,
-    find_texts: bool = False,
     classes: frozenset[str] | None = None,
 ) -> TableFacts:
     """Read the file's schema and what has to be known of its columns. Raises ``InvalidInput`` that names the column."""
@@ -38,18 +38,50 @@ def read_parquet(
             _require_readable(file, schema, role)
             varying = _varying(file, [name for name in schema.names if name != target])
             facts = _target_facts(file.read(columns=[target]).column(0), classes)
-            texts = _texts(file, schema, target) if find_texts else {}
-            return TableFacts(tuple(schema.names), file.metadata.num_rows, None, facts, varying, _row, texts=texts)
+            return TableFacts(
+                tuple(schema.names),
+                file.metadata.num_rows,
+                None,
+                facts,
+                varying,
+                _row,
+                texts=_texts(file, schema, target),
+                unnamed_index=_unnamed_index(schema),
+                fine_times=any(_is_fine_time(field.type) for field in schema),
+            )
     except (pa.ArrowException, OSError) as exc:
-        raise InvalidInput(f"The {role} can't be read as Parquet: {str(exc).splitlines()[0]}.") from exc
+        raise InvalidInput(f"The {role} can't be read as Parquet; it is damaged or incomplete.") from exc
+
+
+def copy_with_milliseconds(path: Path, target: Path) -> None:
+    """Write a Parquet file with all its times in milliseconds: H2O reads finer ones as plain numbers."""
+    with pq.ParquetFile(path) as file:
+        schema = file.schema_arrow
+        for index, field in enumerate(schema):
+            if _is_fine_time(field.type):
+                schema = schema.set(index, field.with_type(pa.timestamp("ms", field.type.tz)))
+        with pq.ParquetWriter(target, schema) as copy:
+            for batch in file.iter_batches():
+                copy.write_table(pa.Table.from_batches([batch]).cast(schema, safe=False))
+
+
+def _is_fine_time(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_timestamp(kind) and kind.unit in ("us", "ns"))
+
+
+def _unnamed_index(schema: pa.Schema) -> frozenset[str]:
+    """The columns that pandas wrote an index without a name to."""
+    index = (schema.pandas_metadata or {}).get("index_columns", ())
+    return frozenset(name for name in index if isinstance(name, str) and name.startswith("__index_level_"))
 
 
 def _require_readable(file: pq.ParquetFile, schema: pa.Schema, role: str) -> None:
     for field in schema:
-        if pa.types.is_nested(field.type) or pa.types.is_binary(field.type):
-            raise InvalidInput(
-                f"Column {field.name!r} of the {role} holds {field.type}, which is no plain value; drop it."
-            )
+        kind = field.type
+        if pa.types.is_nested(kind) or any(is_bytes(kind) for is_bytes in _BYTES):
+            raise InvalidInput(f"Column {field.name!r} of the {role} holds {kind}, which is no plain value; drop it.")
+        if pa.types.is_float16(kind):
+            raise InvalidInput(f"Column {field.name!r} of the {role} holds {kind}, which H2O misreads; write float32.")
     for group in range(file.metadata.num_row_groups):
         for index in range(file.metadata.num_columns):
             codec = file.metadata.row_group(group).column(index).compression
@@ -93,6 +125,9 @@ def _target_facts(column: pa.ChunkedArray, classes: frozenset[str] | None) -> Ta
         # H2O reads what is no finite number as missing.
         column = pc.if_else(pc.is_finite(column), column, pa.scalar(None, column.type))
     facts = TargetFacts(known=classes, missing=column.null_count)
+    if pa.types.is_floating(column.type) and pc.all(pc.equal(column, pc.floor(column))).as_py():
+        # H2O calls a class 1, not 1.0, where the column can be missing and therefore has doubles.
+        column = pc.cast(column, pa.int64(), safe=False)
     present = column.drop_null()
     found = pc.value_counts(present)
     facts.count(found)

@@ -40,8 +40,7 @@ class CheckedData:
 def check_tables(spec: AutoMLSpec, dataset: Path, validation: Path | None, test: Path | None) -> CheckedData:
     """Read all tables of the spec through. Raises ``InvalidInput`` that names what is wrong and says what to do."""
     special = list(spec.special_columns.values())
-    find_texts = validation is not None or test is not None
-    facts = _read(dataset, "dataset", spec.target, [*(spec.features or ()), *special], find_texts=find_texts)
+    facts = _read(dataset, "dataset", spec.target, [*(spec.features or ()), *special])
     _refuse_spoilt_numbers(spec, facts)
     problem = decide_problem(spec.problem, facts.target)
     complaint = spec.misfit(problem)
@@ -86,13 +85,12 @@ def _read(
     target: str,
     wanted: Sequence[str],
     *,
-    find_texts: bool,
     classes: frozenset[str] | None = None,
 ) -> TableFacts:
     if not path.is_file():
         raise InvalidInput(f"The file of the {role} is no longer in the store; upload it again.")
     read = read_parquet if is_parquet(path) else read_csv
-    facts = read(path, role, target, wanted, find_texts=find_texts, classes=classes)
+    facts = read(path, role, target, wanted, classes=classes)
     if facts.rows == 0:
         raise InvalidInput(f"The {role} has a header but no rows.")
     return facts
@@ -104,7 +102,7 @@ def _check_other(
     if path is None:
         return None
     classes = frozenset(training.target.counts) if problem == "classification" else None
-    facts = _read(path, role, target, features, find_texts=True, classes=classes)
+    facts = _read(path, role, target, features, classes=classes)
     for name in features:
         # Where the dataset has texts too, H2O either learns them or reads them as missing in both.
         if name in facts.texts and name in training.varying and name not in training.texts:
@@ -157,7 +155,11 @@ def _require_target(target: str, problem: str, facts: TableFacts) -> None:
 def _refuse_spoilt_numbers(spec: AutoMLSpec, facts: TableFacts) -> None:
     """Refuse to take a target of numbers for classes because of a few values that aren't written as numbers."""
     target = facts.target
-    if spec.problem != "auto" or target.numeric or target.first_text is None:
+    if spec.problem != "auto":
+        return
+    if target.numeric and target.whole_numbers and _few(target):
+        _refuse_double_classes(spec.target, target)
+    if target.first_text is None:
         return
     amounts = target.numbers > target.present / 2 and not (target.whole_numbers and _few(target))
     if not target.foreign and not amounts:
@@ -165,9 +167,21 @@ def _refuse_spoilt_numbers(spec: AutoMLSpec, facts: TableFacts) -> None:
     row, text = target.first_text
     advice = _advice(target) or "; correct it, or leave it empty"
     raise InvalidInput(
-        f"The target {spec.target!r} has {text[:60]!r} in {facts.place(row)}, which H2O doesn't read as a "
-        f"number{advice}. If the values are classes, set problem to classification."
+        f"The target {spec.target!r} has {text[:60]!r} in {facts.place(row)}, which isn't written as a "
+        f"plain number{advice}. If the values are classes, set problem to classification."
     )
+
+
+def _refuse_double_classes(name: str, target: TargetFacts) -> None:
+    """Refuse classes that are the same number: H2O takes 1 and 1.0 for two."""
+    written: dict[float, str] = {}
+    for text in target.counts:
+        other = written.setdefault(float(text), text)
+        if other != text:
+            raise InvalidInput(
+                f"The target {name!r} has both {other!r} and {text!r}, which H2O takes for two classes; write the "
+                "number the same way everywhere. If they are different classes, set problem to classification."
+            )
 
 
 def _require_numbers(target: str, facts: TableFacts, role: str) -> None:
