@@ -15,9 +15,13 @@ from sqlalchemy import Connection
 from db.engine import Database
 from db.rows import Row
 
+# The number of PostgreSQL's advisory lock that who migrates holds; any number that nobody else uses ("turnout" in hex).
+_MIGRATING = 0x7475726E6F7574
+
 
 def upgrade(database: Database, revision: str = "head") -> None:
-    """Apply the missing migrations, in one transaction. On SQLite that transaction keeps other processes out."""
+    """Apply the missing migrations, in one transaction. Of several processes that come at once one applies them; the
+    others wait for it and find nothing left to do."""
     with _migrating(database) as connection:
         command.upgrade(_config(connection), revision)
 
@@ -54,7 +58,7 @@ def is_current(database: Database) -> bool:
 def drift(database: Database) -> list[object]:
     """How the database differs from the tables of ``db.rows``; empty when it does not."""
     with database.reading_engine.connect() as connection:
-        context = MigrationContext.configure(connection, opts={"compare_type": True})
+        context = MigrationContext.configure(connection, opts={"compare_type": True, "compare_server_default": True})
         return list(compare_metadata(context, Row.metadata))
 
 
@@ -70,8 +74,12 @@ def new_revision(database: Database, message: str) -> None:
 def _migrating(database: Database) -> Iterator[Connection]:
     with database.writing_engine.begin() as connection:
         if not database.is_sqlite:
-            # Rewriting a large table takes longer than any statement of ordinary work may.
+            # Rewriting a large table takes longer than any statement of ordinary work may, and so does waiting for
+            # whoever is at it. On SQLite a transaction that writes keeps the others out by itself.
             connection.exec_driver_sql("SET LOCAL statement_timeout = 0")
+            connection.exec_driver_sql("SET LOCAL lock_timeout = 0")
+            connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_MIGRATING})")
+            connection.exec_driver_sql("SET LOCAL lock_timeout TO DEFAULT")
         yield connection
 
 

@@ -49,26 +49,28 @@ class PostgresDatabases:
         self._url = make_url(url)
         # AUTOCOMMIT, since databases can't be made in a transaction.
         self._server = create_engine(self._url, isolation_level="AUTOCOMMIT")
-        self._migrated = self._name()
-        self._execute(f"CREATE DATABASE {self._migrated}")
-        database = Database(self._url.set(database=self._migrated))
+        self._migrated = self.make_empty()
+        database = Database(self._migrated)
         upgrade(database)
         database.dispose()
 
     def make(self) -> URL:
-        name = self._name()
-        self._execute(f"CREATE DATABASE {name} TEMPLATE {self._migrated}")
-        return self._url.set(database=name)
+        return self._make(f"TEMPLATE {self._migrated.database}")
+
+    def make_empty(self) -> URL:
+        return self._make("")
 
     def drop(self, url: URL) -> None:
         self._execute(f"DROP DATABASE {url.database} WITH (FORCE)")
 
     def close(self) -> None:
-        self.drop(self._url.set(database=self._migrated))
+        self.drop(self._migrated)
         self._server.dispose()
 
-    def _name(self) -> str:
-        return f"turnout_test_{new_id().replace('-', '')}"
+    def _make(self, like: str) -> URL:
+        name = f"turnout_test_{new_id().replace('-', '')}"
+        self._execute(f"CREATE DATABASE {name} {like}")
+        return self._url.set(database=name)
 
     def _execute(self, statement: str) -> None:
         with self._server.connect() as connection:
