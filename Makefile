@@ -6,6 +6,8 @@ PYTHON ?= $(shell for name in python3 python3.13 python3.12 python3.11; do \
   "$$name" -c '$(FITS)' 2>/dev/null && echo "$$name" && break; done)
 RUN := $(VENV)/bin/python -P
 LOCK := $(VENV)/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header
+# Images get the versions that are tested.
+LOCK_IMAGE := $(LOCK) --constraint requirements/demo.lock
 INSTALL := $(VENV)/bin/python -m pip install --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
@@ -22,11 +24,13 @@ up: $(VENV)/.demo ## start everything on this machine, until Ctrl-C
 
 test: check test-contract test-integration test-acceptance ## all tests
 
-check: $(VENV)/.dev ## format, lint, types, import rules and unit tests
+check: $(VENV)/.dev ## format, lint, types, import rules, containers and unit tests
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/mypy
 	$(VENV)/bin/lint-imports
+	$(VENV)/bin/hadolint deploy/*.Dockerfile
+	$(VENV)/bin/check-jsonschema --quiet --builtin-schema vendor.compose-spec deploy/compose.yaml
 	$(RUN) -m pytest tests/unit -q
 
 fix: $(VENV)/.dev ## format, and mend what the linter can
@@ -56,6 +60,10 @@ kind: ## begin a new kind of job: make kind NAME=verb_noun
 lock: $(VENV)/.dev ## resolve the pinned versions anew
 	$(LOCK) --extra server --extra h2o --extra embedded --extra demo --output-file requirements/demo.lock pyproject.toml
 	$(LOCK) --all-extras --constraint requirements/demo.lock --output-file requirements/dev.lock pyproject.toml
+	$(LOCK_IMAGE) --output-file deploy/locks/build.lock deploy/locks/build.in
+	$(LOCK_IMAGE) --output-file deploy/locks/h2o.lock deploy/locks/h2o.in
+	$(LOCK_IMAGE) --extra server --output-file deploy/locks/server.lock pyproject.toml
+	$(LOCK_IMAGE) --extra server --output-file deploy/locks/worker-h2o.lock pyproject.toml deploy/locks/worker-h2o.in
 
 clean: ## remove what was installed and made here
 	rm -rf $(VENV) .turnout .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis *.egg-info

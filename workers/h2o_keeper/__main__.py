@@ -13,7 +13,7 @@ import sys
 import threading
 from pathlib import Path
 
-from workers.h2o_keeper.jvm import DEFAULT_OPTIONS, JvmSettings, KeeperError, default_memory
+from workers.h2o_keeper.jvm import DEFAULT_OPTIONS, LOOPBACK, JvmSettings, KeeperError, default_memory
 from workers.h2o_keeper.keeper import Keeper
 
 
@@ -26,7 +26,8 @@ def main() -> int:
 
     for wanted in (signal.SIGTERM, signal.SIGINT):
         signal.signal(wanted, lambda _signum, _frame: stopping.set())
-    settings = JvmSettings(arguments.port, arguments.memory, tuple(shlex.split(arguments.jvm_options)))
+    options = tuple(shlex.split(arguments.jvm_options))
+    settings = JvmSettings(arguments.port, arguments.memory, options, arguments.host)
     try:
         Keeper(arguments.home.resolve(), settings, stopping).run()
     except KeeperError as exc:
@@ -38,7 +39,12 @@ def main() -> int:
 def _parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -P -m workers.h2o_keeper", description=__doc__)
     parser.add_argument("--home", type=Path, required=True, help="directory of this Turnout; files go to its h2o/")
-    parser.add_argument("--port", type=_port, required=True, help="REST port on 127.0.0.1; the next one is used too")
+    parser.add_argument("--port", type=_port, required=True, help="REST port; the next one is used too, on loopback")
+    parser.add_argument(
+        "--host",
+        default=LOOPBACK,
+        help="name by which workers reach this cluster; other than %(default)s, it listens on every address",
+    )
     parser.add_argument(
         "--memory",
         type=_memory,

@@ -16,6 +16,8 @@ REQUIRED_VERSION = "3.46.0.11"
 
 USER = "turnout"
 
+LOOPBACK = "127.0.0.1"
+
 # A cold C2 compiler takes the cores from the training; only what is very hot is worth it. On two cores, the circles
 # example took 27 to 33 s on a fresh JVM with Java's own thresholds, 25 s with these, 24 s without C2 at all; the second
 # run of it took 17, 14 and 18 s.
@@ -31,11 +33,19 @@ class KeeperError(Exception):
 
 @dataclass(frozen=True)
 class JvmSettings:
-    """``port`` is REST's; the nodes' own protocol uses ``port + 1``. ``memory`` is the Java heap, as in ``2g``."""
+    """``port`` is REST's; the nodes' own protocol uses ``port + 1``. ``memory`` is the Java heap, as in ``2g``.
+
+    ``host`` is the name by which workers reach the cluster: if it is not loopback, REST listens on every address.
+    """
 
     port: int
     memory: str
     options: tuple[str, ...]
+    host: str = LOOPBACK
+
+    @property
+    def rest_address(self) -> str:
+        return LOOPBACK if self.host == LOOPBACK else "0.0.0.0"  # noqa: S104 - its password guards it
 
 
 def package_directory(name: str) -> Path:
@@ -115,9 +125,10 @@ def h2o_arguments(settings: JvmSettings, layout: Layout) -> list[str]:
     return [
         *("-jar", str(jar())),
         *("-name", f"turnout_{settings.port}"),
-        *("-ip", "127.0.0.1"),
+        # The nodes' own protocol has no password.
+        *("-ip", LOOPBACK),
         # Without it REST listens on every address, whatever -ip says.
-        *("-web_ip", "127.0.0.1"),
+        *("-web_ip", settings.rest_address),
         *("-port", str(settings.port)),
         *("-flatfile", str(layout.flat_file)),
         "-hash_login",

@@ -8,6 +8,7 @@ import socket
 import subprocess
 import threading
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import TextIO
 
@@ -79,7 +80,7 @@ class Keeper:
             while process.poll() is None and not self._stopping.is_set() and time.monotonic() < deadline:
                 cluster = _ask(client, url, password, process.pid)
                 if cluster is not None:
-                    return cluster
+                    return replace(cluster, url=f"http://{self._settings.host}:{self._settings.port}")
                 self._stopping.wait(0.2)
         return None
 
