@@ -12,6 +12,8 @@ from sqlalchemy.orm import Session, sessionmaker
 
 _BUSY_TIMEOUT_MS = 30_000
 _IDLE_IN_TRANSACTION = "25P03"
+# Who asks for a connection is a thread, of which each process has a bounded number; none has to wait for another's.
+_POOL = {"pool_size": 8, "max_overflow": -1}
 _POSTGRES_TIMEOUTS_MS = {
     "lock_timeout": 10_000,
     "idle_in_transaction_session_timeout": 10_000,
@@ -62,10 +64,11 @@ class Database:
     def _engine(self, url: URL, *, durable: bool, begin: str) -> Engine:
         # Values, such as specs, have no place in an error that may be logged.
         if not self.is_sqlite:
-            engine = create_engine(url, hide_parameters=True, pool_pre_ping=True, connect_args=_postgres_limits(url))
+            limits = _postgres_limits(url)
+            engine = create_engine(url, hide_parameters=True, pool_pre_ping=True, connect_args=limits, **_POOL)
             event.listen(engine, "handle_error", _a_lost_session_is_an_outage)
             return engine
-        engine = create_engine(url, hide_parameters=True, pool_size=8, max_overflow=32)
+        engine = create_engine(url, hide_parameters=True, **_POOL)
         _prepare_sqlite(engine, synchronous="FULL" if durable else "NORMAL", begin=begin)
         return engine
 
