@@ -1,5 +1,6 @@
 """Flower as its users see it, through its REST API, and whether it agrees with the jobs' own records."""
 
+import time
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Protocol
 
@@ -43,6 +44,14 @@ class FlowerView:
     def is_up(self) -> bool:
         return bool(self._get("/api/task/types"))
 
+    def controllable(self) -> str | None:
+        """The name of a worker whose buttons work: Flower has to ask the workers who they are first."""
+        return next(iter(self._get("/api/workers?refresh=true")), None)
+
+    def press(self, path: str, **parameters: Any) -> httpx.Response:
+        """What a button of its pages asks for."""
+        return self._client.post(path, params=parameters)
+
     def _get(self, path: str) -> dict[str, Any]:
         try:
             answer = self._client.get(path)
@@ -75,26 +84,55 @@ def disagreement(job: JobLike, task: Mapping[str, Any] | None) -> str | None:
     return None
 
 
+def disagreements(flower: FlowerView, read_jobs: Callable[[], Iterable[JobLike]]) -> dict[str, str]:
+    """How Flower contradicts the jobs' records, by the jobs' ids. Jobs may go on meanwhile: what Flower shows must be
+    true before its answer or after it."""
+    before = list(read_jobs())
+    tasks = flower.tasks()
+    wrong = {job.id for job in before if disagreement(job, tasks.get(job.id))}
+    after = [job for job in read_jobs() if job.id in wrong] if wrong else ()
+    return {job.id: found for job in after if (found := disagreement(job, tasks.get(job.id)))}
+
+
 def wait_until_agreed(
     flower: FlowerView, read_jobs: Callable[[], Iterable[JobLike]], seconds: float = 30
 ) -> dict[str, dict[str, Any]]:
-    """Wait until Flower agrees with SQL about every job that there is now; returns Flower's tasks. Jobs may go on:
-    what Flower shows must be true before its answer or after it."""
+    """Wait until Flower agrees with SQL about every job that there is now; returns what it lists then."""
     asked = {job.id for job in read_jobs()}
-    left: list[str] = ["not compared yet"]
-    tasks: dict[str, dict[str, Any]] = {}
+    left: dict[str, str] = {}
 
     def agreed() -> bool:
-        nonlocal left, tasks
-        before = {job.id: job for job in read_jobs() if job.id in asked}
-        tasks = flower.tasks()
-        wrong = {job_id for job_id, job in before.items() if disagreement(job, tasks.get(job_id))}
-        after = (job for job in read_jobs() if job.id in wrong) if wrong else ()
-        left = [found for job in after if (found := disagreement(job, tasks.get(job.id)))]
-        return bool(tasks) and not left
+        left.clear()
+        left.update(disagreements(flower, lambda: (job for job in read_jobs() if job.id in asked)))
+        return not left
 
     try:
         until(agreed, seconds)
     except AssertionError as exc:
-        raise AssertionError(f"Flower and SQL still disagree after {seconds:g} s: {left}") from exc
-    return tasks
+        raise AssertionError(f"Flower and SQL still disagree after {seconds:g} s: {list(left.values())}") from exc
+    return flower.tasks()
+
+
+def longest_disagreement(
+    flower: FlowerView, read_jobs: Callable[[], Iterable[JobLike]], done: Callable[[], bool], *, at_most: float = 30
+) -> float:
+    """Watch until it is done and Flower agrees about every job; returns for how many seconds at most one and the same
+    job was shown wrong. Gives up on a job that is shown wrong for ``at_most``."""
+    since: dict[str, float] = {}
+    longest = 0.0
+
+    def done_and_agreed() -> bool:
+        nonlocal longest
+        began = time.monotonic()
+        wrong = disagreements(flower, read_jobs)
+        now = time.monotonic()
+        for job_id in [*since]:
+            longest = max(longest, now - since[job_id])
+            if job_id not in wrong:
+                del since[job_id]
+        for job_id, what in wrong.items():
+            assert now - since.setdefault(job_id, began) < at_most, f"for {at_most:g} s: {what}"
+        return not wrong and done()
+
+    until(done_and_agreed, 180, what="the end and an agreement")
+    return longest

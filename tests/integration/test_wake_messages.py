@@ -1,4 +1,4 @@
-"""Wakes are published past kombu's connection pool, so they must be what Celery's own broadcast would have published."""
+"""Wakes are published past kombu's connection pool, so they must be what Celery's own broadcast publishes."""
 
 import base64
 import json
