@@ -107,6 +107,9 @@ def _environment(layout: Layout) -> dict[str, str]:
         "JAVA_HOME": str(java_home()),
         # GPUs belong to the gpu workers; XGBoost would take one without asking.
         "CUDA_VISIBLE_DEVICES": "",
+        # XGBoost's threads otherwise spin while they wait for each other, and where other processes want the cores too
+        # that takes several times as long as the work.
+        "OMP_WAIT_POLICY": "PASSIVE",
     }
 
 
