@@ -14,6 +14,7 @@ import threading
 import time
 import traceback
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +42,10 @@ class Runner:
         self._runtimes: dict[str, Any] = {}
         self._orders: queue.SimpleQueue[Message] = queue.SimpleQueue()
         self._context: RunnerContext | None = None
+        for name in self._runtime_settings:
+            # The first job is not to wait for it; if it can't be imported, the jobs that need it say so.
+            with suppress(ImportError):
+                importlib.import_module(f"workers.runtimes.{name}")
 
     def serve(self) -> None:
         """Work until the worker goes away."""

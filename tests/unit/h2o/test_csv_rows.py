@@ -35,6 +35,8 @@ def written(fields: list[list[str]], end: str, quoted: bool) -> str:
     return "x,y" + end + "".join(",".join(map(plain, row)) + end for row in fields)
 
 
+# The first table pays for what is loaded on the way.
+@settings(deadline=None)
 @given(st.lists(st.lists(FIELDS, min_size=1, max_size=3), max_size=12), LINE_ENDS, st.booleans())
 @example([["1", "a"], [""], ["2", "b"]], "\n", False)
 def test_the_quick_reader_sees_what_the_exact_one_sees(rows: list[list[str]], end: str, quoted: bool) -> None:
@@ -46,7 +48,7 @@ def test_the_quick_reader_sees_what_the_exact_one_sees(rows: list[list[str]], en
     assert found[0] == found[1]
 
 
-@settings(max_examples=200)
+@settings(max_examples=200, deadline=None)
 @given(st.text(alphabet='a1," \n\r', max_size=40))
 def test_it_does_so_for_any_text(text: str) -> None:
     with TemporaryDirectory() as directory:

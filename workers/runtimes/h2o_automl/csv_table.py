@@ -56,7 +56,9 @@ def read_csv(
         rows = CsvRows(path, role, layout)
         seen = rows.read(target, classes=classes)
     except csv.Error as exc:
-        raise InvalidInput(f"The header line of the {role} holds a quote that is never closed.") from exc
+        raise InvalidInput(
+            f"The header line of the {role} has a quote that is never closed, or text after a closing one."
+        ) from exc
     except (EOFError, zlib.error, gzip.BadGzipFile) as exc:
         raise InvalidInput(f"The {role} can't be unpacked: {exc}; upload it again.") from exc
     return TableFacts(
@@ -73,7 +75,7 @@ def read_csv(
 
 def require_columns(columns: Sequence[str], role: str, target: str, wanted: Sequence[str] | None) -> None:
     """Refuse a table without its target or with a wanted column missing; the message lists what there is."""
-    shown = ", ".join(columns[:20]) + (", …" if len(columns) > 20 else "")
+    shown = ", ".join(name[:60] for name in columns[:20]) + (", …" if len(columns) > 20 else "")
     known = set(columns)
     for name in (target, *(wanted or ())):
         if name not in known:
@@ -115,13 +117,13 @@ def copy_without_mark(path: Path, target: Path) -> None:
 def _layout(path: Path, role: str) -> tuple[bool, Layout]:
     """Whether the file begins with a byte order mark, and how it is to be read."""
     with open_bytes(path, role) as file:
-        head = file.peek(64)
+        head = file.peek(64)[:64]
         _refuse_other_formats(head, role)
         text = io.TextIOWrapper(file, encoding="utf-8-sig", errors="surrogateescape", newline="")
         sample = text.read(_SAMPLE_CHARACTERS)
         separator = _separator(sample, role)
         lines = itertools.chain(_split_lines(sample + text.readline()), text)
-        reader = csv.reader(lines, delimiter=separator, skipinitialspace=True)
+        reader = csv.reader(lines, delimiter=separator, skipinitialspace=True, strict=True)
         # H2O leaves out spaces before a name, and keeps those after it.
         columns = tuple(name.lstrip() for name in next((row for row in reader if row), []))
     _require_text(path, role, separator, columns)

@@ -36,6 +36,7 @@ def read_parquet(
             require_names(schema.names, role)
             require_columns(schema.names, role, target, wanted)
             _require_readable(file, schema, role)
+            _require_signed(file, schema, role)
             varying = _varying(file, [name for name in schema.names if name != target])
             facts = _target_facts(file.read(columns=[target]).column(0), classes)
             return TableFacts(
@@ -89,6 +90,18 @@ def _require_readable(file: pq.ParquetFile, schema: pa.Schema, role: str) -> Non
                 raise InvalidInput(
                     f"The {role} is compressed with {codec.lower()}, which H2O can't read; write it with "
                     "snappy, gzip, zstd or none."
+                )
+
+
+def _require_signed(file: pq.ParquetFile, schema: pa.Schema, role: str) -> None:
+    for field in schema:
+        if pa.types.is_uint64(field.type):
+            column = file.read(columns=[field.name]).column(0)
+            row = pc.index(pc.greater_equal(column, pa.scalar(2**63, pa.uint64())), True).as_py()
+            if row >= 0:
+                raise InvalidInput(
+                    f"Column {field.name!r} of the {role} has {column[row].as_py()} in {_row(row + 1)}, and H2O reads "
+                    "whole numbers only below 2^63; write it as float64."
                 )
 
 
