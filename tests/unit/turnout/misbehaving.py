@@ -1,5 +1,6 @@
 """A server between the client and the real one, which misbehaves as told."""
 
+import contextlib
 import http.client
 import socket
 import threading
@@ -46,7 +47,14 @@ class Spoil:
     """Hand on the answer with its first byte changed."""
 
 
-Fault = Pass | Lose | Break | Say | Cut | Spoil
+@dataclass(frozen=True)
+class Hang:
+    """Fall silent when so many bytes of the answer's body were handed on, until the client hangs up."""
+
+    after_bytes: int
+
+
+Fault = Pass | Lose | Break | Say | Cut | Spoil | Hang
 
 
 @dataclass(frozen=True)
@@ -64,6 +72,7 @@ class Misbehaving:
     def __init__(self, port: int) -> None:
         self.faults: list[Fault] = []
         self.seen: list[Seen] = []
+        self.hanging = 0
         self._lock = threading.Lock()
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self, port))
         self._server.daemon_threads = True
@@ -100,7 +109,8 @@ def _handler(proxy: Misbehaving, port: int) -> type[BaseHTTPRequestHandler]:
                 real.request(self.command, self.path, body, {**self.headers, "Connection": "close"})
                 answer = real.getresponse()
                 if isinstance(fault, Lose):
-                    answer.read()
+                    # A stream has no end to wait for.
+                    answer.read(answer.length or 0)
                     self._drop()
                 else:
                     self._hand_on(answer, fault)
@@ -118,12 +128,14 @@ def _handler(proxy: Misbehaving, port: int) -> type[BaseHTTPRequestHandler]:
                 if name.lower() not in ("date", "server", "transfer-encoding"):
                     self.send_header(name, value)
             self.end_headers()
-            left = fault.after_bytes if isinstance(fault, Cut) else None
+            left = fault.after_bytes if isinstance(fault, Cut | Hang) else None
             for piece in _pieces(answer.read1):
                 if isinstance(fault, Spoil):
                     piece, fault = bytes([piece[0] ^ 1]) + piece[1:], Pass()
                 if left is not None and left <= len(piece):
                     self.wfile.write(piece[:left])
+                    if isinstance(fault, Hang):
+                        self._hang()
                     self._drop()
                     return
                 left = None if left is None else left - len(piece)
@@ -136,10 +148,18 @@ def _handler(proxy: Misbehaving, port: int) -> type[BaseHTTPRequestHandler]:
             self.end_headers()
             self.wfile.write(fault.body)
 
+        def _hang(self) -> None:
+            self.wfile.flush()
+            proxy.hanging += 1
+            self.rfile.read(1)
+            proxy.hanging -= 1
+
         def _drop(self) -> None:
             self.wfile.flush()
             self.close_connection = True
-            self.connection.shutdown(socket.SHUT_RDWR)
+            # The client may have been faster.
+            with contextlib.suppress(OSError):
+                self.connection.shutdown(socket.SHUT_RDWR)
 
         def log_message(self, *_arguments: object) -> None:
             """Standard error belongs to the tests."""
