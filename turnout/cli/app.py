@@ -31,6 +31,8 @@ class _Commands(click.Group):
             if exc.errno == errno.EPIPE:
                 raise click.exceptions.Exit(NOBODY_READS) from exc
             raise Ended(f"{exc.filename or 'The output'}: {exc.strerror or exc}.", Exit.FAILED) from exc
+        except UnicodeEncodeError as exc:
+            raise Ended("What was given has characters that are no UTF-8; give it in UTF-8.", Exit.USAGE) from exc
         except KeyboardInterrupt as exc:
             raise Ended("Interrupted.", Exit.INTERRUPTED) from exc
         finally:
