@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
-from sqlalchemy import func, select, update
+from sqlalchemy import ColumnElement, func, select, update
 from sqlalchemy.orm import Session
 
 from db.clock import db_now
@@ -80,15 +80,15 @@ def clear_stale_marks(session: Session, queue: str, *, older_than: timedelta) ->
     return _clear(session, JobRow.queue == queue, JobRow.hinted_at < db_now(-older_than))
 
 
-def _clear(session: Session, *which: object) -> int:
-    cleared = session.execute(
-        update(JobRow)
-        .where(JobRow.state == State.QUEUED, JobRow.hinted_at.is_not(None), *which)  # type: ignore[arg-type]
-        .values(hinted_at=None)
-        .returning(JobRow.id)
-        .execution_options(synchronize_session=False)
-    )
-    return len(cleared.all())
+def _clear(session: Session, *which: ColumnElement[bool]) -> int:
+    # On PostgreSQL two that clear the same marks at once would deadlock without a common order of locking.
+    marked = select(JobRow.id).where(JobRow.state == State.QUEUED, JobRow.hinted_at.is_not(None), *which)
+    ids = session.scalars(marked.order_by(JobRow.id).with_for_update(key_share=True)).all()
+    if ids:
+        session.execute(
+            update(JobRow).where(JobRow.id.in_(ids)).values(hinted_at=None).execution_options(synchronize_session=False)
+        )
+    return len(ids)
 
 
 def _live_workers(session: Session, queue: str) -> tuple[int, set[str]]:

@@ -17,6 +17,7 @@ from db.schema import upgrade
 from db.submit import NewJob, submit
 from db.workers import register
 from tasks.hints import HintSender
+from tests.integration.racers import Processes
 from tests.integration.worker_process import Workers
 from tests.servers import PostgresServer, ValkeyServer, postgres_version
 
@@ -90,6 +91,14 @@ def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PostgresDatab
     databases.close()
     if server is not None:
         server.stop()
+
+
+@pytest.fixture(scope="session")
+def processes() -> Iterator[Processes]:
+    """Six of them; shared, since starting them takes longer than most races."""
+    processes = Processes(6)
+    yield processes
+    processes.end()
 
 
 @pytest.fixture

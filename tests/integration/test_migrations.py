@@ -1,4 +1,3 @@
-import multiprocessing
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ from db.rows import Row
 from db.schema import downgrade, drift, is_current, upgrade
 from db.settings import DatabaseSettings
 from tests.integration.conftest import PostgresDatabases
+from tests.integration.racers import Processes, migrate
 from tests.integration.rows import event_types, job_row, story
 
 Catalogue = dict[str, dict[str, object]]
@@ -103,24 +103,12 @@ def test_migrating_keeps_what_is_there(database: Database, started: Any) -> None
     assert event_types(database, token.job_id) == before
 
 
-def test_processes_that_migrate_at_once_do_not_get_in_each_other_s_way(empty: Database) -> None:
+def test_processes_that_migrate_at_once_do_not_get_in_each_other_s_way(empty: Database, processes: Processes) -> None:
     url = empty.writing_engine.url.render_as_string(hide_password=False)
-    spawn = multiprocessing.get_context("spawn")
-    with spawn.Manager() as manager, spawn.Pool(4) as pool:
-        for end in ("head", "base", "head"):
-            pool.starmap(_migrate, [(url, end, manager.Barrier(4))] * 4, chunksize=1)
+    for revision in ("head", "base", "head"):
+        processes.run(migrate, [(url, revision)] * 4)
     assert is_current(empty)
     assert drift(empty) == []
-
-
-def _migrate(url: str, end: str, start: Any) -> None:
-    database = Database(url)
-    start.wait(60)
-    if end == "head":
-        upgrade(database)
-    else:
-        downgrade(database, end)
-    database.dispose()
 
 
 def test_a_home_may_have_any_name(tmp_path: Path) -> None:
