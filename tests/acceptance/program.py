@@ -58,6 +58,10 @@ class Program:
 
     def start(self) -> Client:
         self.launch(TURNOUT, "up")
+        return self.started()
+
+    def started(self) -> Client:
+        """Wait until the program that was launched is up."""
         until(self._is_up, 90, what=f"`turnout up`\n{self.output}")
         return Client(self.url, (self.home / "api-key").read_text().strip())
 
