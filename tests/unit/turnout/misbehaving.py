@@ -66,6 +66,12 @@ class Seen:
     headers: Mapping[str, str]
 
 
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+    # Many clients may knock at once.
+    request_queue_size = 256
+
+
 class Misbehaving:
     """``faults`` are for the next requests, one for each; after them everything passes."""
 
@@ -74,8 +80,7 @@ class Misbehaving:
         self.seen: list[Seen] = []
         self.hanging = 0
         self._lock = threading.Lock()
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self, port))
-        self._server.daemon_threads = True
+        self._server = _Server(("127.0.0.1", 0), _handler(self, port))
         self.url = f"http://127.0.0.1:{self._server.server_address[1]}"
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True)
         self._thread.start()
