@@ -1,6 +1,7 @@
 """Leases: a worker's right to run an attempt until a moment on the database's clock."""
 
 from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime
 
 from sqlalchemy import select, tuple_, update
 from sqlalchemy.orm import Session
@@ -35,12 +36,14 @@ def renew(session: Session, worker_id: str, held: Collection[Token]) -> Mapping[
     return {Token(job_id, attempt): stop_request for job_id, attempt, stop_request in rows}
 
 
-def expire_lapsed(session: Session, limit: int = 100) -> Sequence[Token]:
-    """End the attempts whose lease lapsed. Only the sweep calls this, and not soon after an outage of the database."""
+def expire_lapsed(session: Session, limit: int = 100, *, by: datetime | None = None) -> Sequence[Token]:
+    """End the attempts whose lease had lapsed ``by`` that moment (None: by now). Only the sweep calls this, not soon
+    after an outage of the database, and with the moment when it last saw the database: should that stand still just
+    before this statement, the leases that lapse meanwhile are no worker's fault."""
     lapsed = (
         select(JobRow.id, JobRow.attempt, WorkerRow.name)
         .outerjoin(WorkerRow, WorkerRow.id == JobRow.worker_id)
-        .where(JobRow.state == State.RUNNING, JobRow.lease_expires_at < db_now())
+        .where(JobRow.state == State.RUNNING, JobRow.lease_expires_at < (by or db_now()))
         .order_by(JobRow.id)
         .limit(limit)
         .with_for_update(skip_locked=True, of=JobRow)

@@ -65,8 +65,9 @@ class Janitor:
         """Do every chore once. Raises ``OperationalError`` when the database is away."""
         with self._database.write() as session:
             # Its clock is asked for first: a transaction that had to wait for the database is a gap too.
-            self._watch_database(read_now(session))
-            expired = expire_lapsed(session) if self._trusts_database() else ()
+            seen = read_now(session)
+            self._watch_database(seen)
+            expired = expire_lapsed(session, by=seen) if self._trusts_database() else ()
         for token in expired:
             log.warning("lease_lapsed", job_id=token.job_id, attempt=token.attempt)
         with self._database.write() as session:

@@ -9,6 +9,7 @@ from db.claims import LEASE, Token
 from db.engine import Database
 from db.states import State
 from tasks.hints import HintSender
+from tests.integration.lease_protocol.clock import HeldClock
 from tests.integration.rows import job_row, shift
 from workers import janitor as module
 from workers.janitor import Janitor
@@ -90,3 +91,24 @@ def test_a_database_that_kept_the_sweeper_waiting_was_away(
     clock.pass_a_lease(janitor.round)
     clock.pass_a_lease(janitor.round)
     assert job_row(database, job_id).state == State.QUEUED
+
+
+def test_a_database_that_stands_still_in_the_midst_of_a_sweep_ends_no_attempt(
+    database: Database, janitor: Janitor, clock: Clock, started: Callable[..., Token]
+) -> None:
+    its_clock = HeldClock(database)
+    janitor.round()
+    clock.pass_a_lease(janitor.round)
+    job_id = started().job_id
+
+    asked: list[str] = []
+
+    def stand_still(_connection: object, _cursor: object, statement: str, *_: object) -> None:
+        if statement.startswith("SELECT") and not asked:
+            asked.append(statement)
+            its_clock.pass_(60)
+
+    event.listen(database.writing_engine, "after_cursor_execute", stand_still)
+    janitor.round()
+    assert asked
+    assert job_row(database, job_id).state == State.RUNNING

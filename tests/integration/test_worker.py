@@ -2,9 +2,7 @@
 
 import signal
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
-
-import pytest
+from datetime import timedelta
 
 from db.engine import Database
 from db.rows import JobRow
@@ -146,26 +144,6 @@ def test_a_hint_for_a_job_that_is_gone_does_no_harm(
     second = queued()
     assert wait_for(database, second).state == State.SUCCEEDED
     assert story(database, first) == [(1, "succeeded", "completed")]
-
-
-def test_a_database_that_is_away_for_longer_than_a_lease_costs_no_job(
-    database: Database, workers: Workers, queued: Queued
-) -> None:
-    if not database.is_sqlite:
-        pytest.skip("PostgreSQL itself ends a transaction that sits idle on its locks")
-    workers.start()
-    idle = workers.start()
-    job_id = queued(seconds=25)
-    job = wait_for(database, job_id, State.RUNNING)
-    until(lambda: runners_of(idle))
-    assert job.lease_expires_at is not None
-    with database.writing_engine.connect() as connection:
-        # Nobody else can write meanwhile, so no lease is renewed.
-        connection.exec_driver_sql("UPDATE jobs SET tags = tags")
-        until(lambda: (datetime.now(UTC) - job.lease_expires_at).total_seconds() > 3, what="a lapsed lease")
-        connection.rollback()
-    assert wait_for(database, job_id).state == State.SUCCEEDED
-    assert story(database, job_id) == [(1, "succeeded", "completed")]
 
 
 def test_a_stop_outlives_a_killed_runner(database: Database, workers: Workers, queued: Queued) -> None:
