@@ -8,6 +8,7 @@ import httpx
 
 from turnout.connection import Connection
 from turnout.driver import raise_if_closed
+from turnout.errors import Unusable
 from turnout.server import WAY_ERRORS, Server, from_httpx, to_httpx, unusable_way
 from turnout.steps import Give, Listing, Pause, Plan, Read, Send, Step, Walk, Work
 
@@ -23,6 +24,7 @@ class AsyncDriver:
             self._http = httpx.AsyncClient(**self.server.http_options())  # type: ignore[arg-type] # verify's type is httpx's own
         except WAY_ERRORS as exc:
             raise unusable_way(self.server.url, exc) from exc
+        self._loop: asyncio.AbstractEventLoop | None = None
 
     async def close(self) -> None:
         await self._http.aclose()
@@ -38,6 +40,7 @@ class AsyncDriver:
         return self._walk(Walk(plan))
 
     async def _walk(self, walk: Walk[_Result]) -> AsyncGenerator[_Result, None]:
+        self._require_own_loop()
         line = _Line(self._http)
         try:
             while (step := walk.step) is not None:
@@ -54,6 +57,13 @@ class AsyncDriver:
         finally:
             walk.close()
             await line.close()
+
+    def _require_own_loop(self) -> None:
+        """Connections can't be used in another event loop than the one that opened them, and fail strangely there."""
+        loop = asyncio.get_running_loop()
+        self._loop = self._loop or loop
+        if self._loop is not loop:
+            raise Unusable("An AsyncClient belongs to the event loop in which it was first used; make one in each.")
 
 
 class _Line:

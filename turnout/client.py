@@ -47,8 +47,8 @@ class Client:
         self.close()
 
     def close(self) -> None:
-        """End all connections; whoever still waits or streams with it gets ``ClientClosed``. Closing twice does no
-        harm."""
+        """End all connections. Whoever still waits or streams gets ``ClientClosed``, with the server's next answer
+        (within half a minute) at the latest. Closing twice does no harm."""
         self._driver.close()
 
     def submit(

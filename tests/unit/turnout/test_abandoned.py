@@ -16,7 +16,7 @@ from tests.unit.api.serving import HandWorker
 from tests.unit.turnout.conftest import Server
 from tests.unit.turnout.misbehaving import Hang, Misbehaving, Pass
 from tests.waiting import until
-from turnout import AsyncClient, AsyncJob, Client, FieldError, Invalid, JobFailed, TurnoutError
+from turnout import AsyncClient, AsyncJob, Client, FieldError, Invalid, JobFailed, TurnoutError, Unusable
 
 SPEC = {"text": "one two three"}
 
@@ -159,6 +159,13 @@ def test_many_waits_keep_nobody_out(line: Misbehaving, server: Server, worker: H
             assert await asyncio.gather(*waits) == [{"words": 3}] * 120
 
     asyncio.run(main())
+
+
+def test_a_client_belongs_to_one_event_loop(server: Server) -> None:
+    client = AsyncClient(server.url, server.serving.keys.ann)
+    assert asyncio.run(client.kinds())
+    with pytest.raises(Unusable, match="event loop"):
+        asyncio.run(client.kinds())
 
 
 def test_errors_pass_from_process_to_process(client: Client, worker: HandWorker) -> None:
