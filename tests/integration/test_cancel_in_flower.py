@@ -186,3 +186,20 @@ def test_a_wake_is_heard(database: Database, workers: Workers, celery: Celery) -
     workers.start()
     wait_until_listening(celery)
     assert replies(celery, 1, "turnout_wake", job_ids=["nobody's"]) == [{"ok": "looking"}]
+
+
+def test_it_agrees_with_sql_whoever_is_first(
+    database: Database, workers: Workers, queued: Queued, celery: Celery, flower: FlowerView
+) -> None:
+    workers.start(slots=2)
+    wait_until_listening(celery)
+    jobs = [queued(message=str(number)) for number in range(20)]
+    for number, job_id in enumerate(jobs):
+        if number % 2:
+            wait_for(database, job_id, State.RUNNING, State.SUCCEEDED, State.CANCELLED)
+        assert flower.press(f"/api/task/revoke/{job_id}", terminate="true").is_success
+    for job_id in jobs:
+        job = wait_for(database, job_id)
+        assert (job.state, job.result is None) in ((State.SUCCEEDED, False), (State.CANCELLED, True))
+        assert event_types(database, job_id).count("final") == 1
+    wait_until_agreed(flower, lambda: [job_row(database, job_id) for job_id in jobs])
