@@ -41,7 +41,8 @@ def show(state: EventsState, job: Standing, tick: Callable[[], int]) -> None:
     fitting = celery_states(job)
     vars(task).update(_fields(job), state=task.state if task.state in fitting else fitting[0])
     if task.received is None:
-        task.received = task.started
+        # The page of tasks is sorted by it, and would hide at its end what no worker has received yet.
+        task.received = task.sent
     if job.worker is not None:
         task.worker, _ = state.get_or_create_worker(job.worker)
     state.search_engine.upsert(task)

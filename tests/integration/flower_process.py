@@ -26,7 +26,7 @@ class FlowerProcess:
             "FLOWER_BASIC_AUTH": f"turnout:{_PASSWORD}",
             "PYTHONPATH": str(Path(__file__).parents[2]),
         }
-        self._log = (home / "flower.log").open("ab")
+        self.log = home / "flower.log"
         self._process: subprocess.Popen[bytes] | None = None
         self.view = FlowerView(f"http://127.0.0.1:{self._port}", _PASSWORD)
 
@@ -39,7 +39,8 @@ class FlowerProcess:
         ]
         arguments += ["--state-save-interval=5000", "--purge-offline-workers=60"]
         command = [sys.executable, "-P", "-m", "workers.flower", *arguments]
-        self._process = subprocess.Popen(command, env=self._environment, stdout=self._log, stderr=self._log)
+        with self.log.open("ab") as log:
+            self._process = subprocess.Popen(command, env=self._environment, stdout=log, stderr=log)
         until(self.view.is_up, what="Flower")
 
     def kill(self) -> None:

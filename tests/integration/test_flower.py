@@ -8,16 +8,19 @@ from sqlalchemy import select, update
 
 from db.engine import Database
 from db.finish import MAX_LOSSES
+from db.hints import next_hints
 from db.rows import JobRow
+from db.schema import upgrade
 from db.states import State, StopRequest
 from db.stops import request_stop
+from db.submit import NewJob, submit
 from tasks.hints import HintSender
 from tests.flower_view import FlowerView, wait_until_agreed
-from tests.integration.conftest import Queued
+from tests.integration.conftest import Queued, make_owner
 from tests.integration.flower_process import FlowerProcess
 from tests.integration.rows import job_row, shift, wait_for
 from tests.integration.worker_process import Workers
-from tests.servers import ValkeyServer
+from tests.servers import PostgresServer, ValkeyServer
 from tests.waiting import until
 
 
@@ -228,3 +231,39 @@ def test_a_flower_killed_and_started_again(
     flower_process.start()
     assert agreed(flower, database) == {ended: "SUCCESS", long: "STARTED", unseen: "SUCCESS"}
     assert flower.task(unseen)["name"] == "check_worker"
+
+
+def test_a_database_server_killed_and_started_again(tmp_path: Path, valkey: ValkeyServer) -> None:
+    server = PostgresServer(tmp_path)
+    server.start()
+    url = server.make_database()
+    flower_process = FlowerProcess(tmp_path, valkey.url, url)
+    try:
+        # Nothing is migrated yet.
+        flower_process.start()
+        database = Database(url)
+        upgrade(database)
+        owner_id = make_owner(database, "ada")
+
+        def hinted() -> str:
+            with database.write() as session:
+                job = submit(
+                    session, NewJob(owner_id=owner_id, kind="check_worker", queue="cpu", spec={}, max_attempts=1)
+                )
+            with database.write() as session:
+                assert next_hints(session, "cpu")
+            return job.id
+
+        first = hinted()
+        until(lambda: agreed(flower_process.view, database) == {first: "PENDING"}, what="the job in Flower")
+        server.kill()
+        until(lambda: "jobs_not_read" in flower_process.log.read_text(), what="a Flower that misses its database")
+        server.start()
+        database.dispose()
+        cancel(database, first)
+        second = hinted()
+        until(lambda: agreed(flower_process.view, database) == {first: "REVOKED", second: "PENDING"}, what="both jobs")
+        database.dispose()
+    finally:
+        flower_process.kill()
+        server.stop()

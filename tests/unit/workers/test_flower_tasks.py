@@ -85,6 +85,7 @@ def test_a_job_that_no_event_told_of(state: State) -> None:
     task = flower.tasks["job"].as_dict()
     assert task["state"] == celery_states(job)[0]
     assert (task["name"], task["args"], task["kwargs"]) == ("check_worker", "['job']", "{}")
+    assert task["received"] == (NOW - timedelta(seconds=9)).timestamp()
     assert task["runtime"] == (5 if state in FINAL_STATES else None)
     assert [id_ for id_, _task in flower.tasks_by_time()] == ["job"]
 
