@@ -38,8 +38,10 @@ async def receive_file(request: Request, store: Store, settings: ApiSettings) ->
     try:
         _check_announced(request, store, settings)
         return await _receive(request, store, settings)
-    except Problem:
-        await _drain(request)
+    except Problem as problem:
+        if not await _drain(request):
+            # Otherwise the server would read to the body's end after its answer, however long that is.
+            problem.headers = {**(problem.headers or {}), "Connection": "close"}
         raise
 
 
@@ -49,7 +51,12 @@ async def _receive(request: Request, store: Store, settings: ApiSettings) -> Rec
     try:
         async with _writing(store, key) as upload:
             pending: list[bytes] = []
+            received_bytes = 0
             async for chunk in request.stream():
+                received_bytes += len(chunk)
+                if received_bytes > settings.max_upload_bytes + _FRAME_BYTES:
+                    # What stands around the file is no way to send without end.
+                    raise _too_large(settings)
                 pending += part.feed(chunk)
                 if sum(map(len, pending)) >= _WRITE_BYTES:
                     await run_in_threadpool(_write, upload, pending, store, settings)
@@ -61,7 +68,7 @@ async def _receive(request: Request, store: Store, settings: ApiSettings) -> Rec
             HTTPStatus.BAD_REQUEST, "upload_broken_off", "The upload broke off; send the file again."
         ) from exc
     except OSError as exc:
-        if exc.errno in (errno.ENOSPC, errno.EDQUOT):
+        if exc.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
             raise _no_room() from exc
         raise
     return Received(key, part.name, part.media_type, upload.stored)
@@ -99,16 +106,21 @@ def _check_announced(request: Request, store: Store, settings: ApiSettings) -> N
         raise _no_room()
 
 
-async def _drain(request: Request) -> None:
+async def _drain(request: Request) -> bool:
+    """Read the rest of the body away; whether that came to its end."""
+    if request.headers.get("expect", "").lower() == "100-continue":
+        # This client sends nothing until it is told to; one that was told hears of the refusal as it goes on.
+        return False
     drained = 0
     try:
         async for chunk in request.stream():
             drained += len(chunk)
             if drained > _DRAIN_BYTES:
-                return
+                return False
     except (ClientDisconnect, RuntimeError):
         # The body was read to its end before, or its sender has gone: nothing is left to read.
-        return
+        return True
+    return True
 
 
 def _too_large(settings: ApiSettings) -> Problem:
