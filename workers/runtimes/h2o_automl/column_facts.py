@@ -145,12 +145,12 @@ class FeaturePass:
         self._columns = columns
         self._constant = [index for index, name in enumerate(columns) if name != target]
         self._textless = list(self._constant)
-        self._first: list[pa.Scalar] = []
+        self._first: list[str] = []
 
     def see(self, parts: list[pa.Array]) -> None:
         """Take in the next rows, column by column."""
         if not self._first:
-            self._first = [pc.utf8_ltrim(part[0], " ") for part in parts]
+            self._first = [part[0].as_py().lstrip(" ") for part in parts]
         self._constant = [index for index in self._constant if self._is_constant(index, parts[index])]
         # Most columns of texts show it at once, and the slow look at each value then passes them over.
         for start, length in ((0, _FIRST_LOOK_ROWS), (_FIRST_LOOK_ROWS, None)):
@@ -159,6 +159,8 @@ class FeaturePass:
 
     def _is_constant(self, index: int, part: pa.Array) -> bool:
         first = self._first[index]
+        if part[-1].as_py().lstrip(" ") != first:
+            return False
         return any(pc.all(pc.equal(values, first)).as_py() for values in (part, pc.utf8_ltrim(part, " ")))
 
     def _find_texts(self, parts: list[pa.Array], rows_before: int) -> None:

@@ -28,24 +28,28 @@ def open_bytes(path: Path, role: str) -> io.BufferedReader:
 class WatchedBytes:
     """A binary file that is read once from its beginning, and stops where it is no UTF-8 text or holds a NUL byte.
 
-    ``ending`` is added at its end. Afterwards it tells what a quick reader has to know: whether there are quotes, in
-    places where readers may see them differently, whether a line is blank and whether one begins with #.
+    ``ending`` is added at its end. Afterwards it tells what a quick reader has to know: where the first quote is,
+    whether there are quotes after spaces (``late``) or before other characters (``odd``), blank lines, and lines that
+    begin with #.
     """
 
     closed = False
 
     def __init__(self, file: io.BufferedReader, separator: str, ending: bytes = b"") -> None:
         self.bad_byte: int | None = None
-        self.quotes = False
+        self.first_quote: int | None = None
+        self.late_quotes = False
         self.odd_quotes = False
         self.blank_lines = False
         self.marked_lines = False
         self._file = file
         self._decoder = codecs.getincrementaldecoder("utf-8")()
-        # After spaces some readers take a quote for the beginning of a quoted field, others for text; and a quote
-        # before another character is a part of the text, or the end of a field that goes on in spite of it.
         cut = re.escape(separator.encode())
-        self._odd_quote = re.compile(rb'(?:[\r\n]|%b) +"|[^\r\n%b]"[^\r\n"%b]' % (cut, cut, cut))
+        # Some readers take it for the beginning of a quoted field, others for text.
+        self._late_quote = re.compile(rb'(?:[\r\n]|%b) +"' % cut)
+        # A part of the text, or the end of a field that goes on in spite of it.
+        self._odd_quote = re.compile(rb'[^\r\n%b]"[^\r\n"%b]' % (cut, cut))
+        self._marked_line = re.compile(rb"[\r\n] *#")
         self._position = 0
         self._tail = b""
         self._ending = ending
@@ -58,14 +62,16 @@ class WatchedBytes:
         if not chunk:
             ending, self._ending = self._ending, b""
             return ending
-        self._position += len(chunk)
         seam = self._tail + chunk
         if b'"' in chunk:
-            self.quotes = True
+            if self.first_quote is None:
+                self.first_quote = self._position + chunk.index(b'"')
+            self.late_quotes = self.late_quotes or self._late_quote.search(seam) is not None
             self.odd_quotes = self.odd_quotes or self._odd_quote.search(seam) is not None
+        self._position += len(chunk)
         if not self.blank_lines:
             self.blank_lines = _BLANK_LINE.search(seam) is not None
-        self.marked_lines = self.marked_lines or b"\n#" in seam or b"\r#" in seam
+        self.marked_lines = self.marked_lines or self._marked_line.search(seam) is not None
         self._tail = chunk[-64:]
         return chunk
 
@@ -85,7 +91,7 @@ class WatchedBytes:
 
 def refuse_bad_byte(path: Path, role: str, position: int, separator: str, columns: tuple[str, ...]) -> InvalidInput:
     """What to say of a byte that can't be part of a text: its line, and its column as far as that can be told."""
-    line, before, byte = _line_until(path, role, position)
+    line, before, byte = line_until(path, role, position)
     text = before.decode("utf-8", "replace")
     fields = next(csv.reader([text], delimiter=separator, skipinitialspace=True), [""])
     column = f" in column {columns[len(fields) - 1]!r}" if columns and len(fields) <= len(columns) else ""
@@ -96,7 +102,7 @@ def refuse_bad_byte(path: Path, role: str, position: int, separator: str, column
     )
 
 
-def _line_until(path: Path, role: str, position: int) -> tuple[int, bytes, int]:
+def line_until(path: Path, role: str, position: int) -> tuple[int, bytes, int]:
     """The number of the line that a byte is in, what stands before it there, and the byte."""
     line, before, left = 1, b"", position
     ends = _line_ends(path, role)
@@ -117,7 +123,8 @@ def _line_ends(path: Path, role: str) -> bytes:
     return b"\n" if b"\n" in head or b"\r" not in head else b"\r"
 
 
-def text_lines(path: Path, role: str) -> Iterator[str]:
-    """The lines of a file that is known to be UTF-8, with their ends."""
+def text_lines(path: Path, role: str, start: int = 0) -> Iterator[str]:
+    """The lines of a file that is known to be UTF-8, with their ends, from a byte on."""
     with open_bytes(path, role) as file:
+        file.seek(start)
         yield from io.TextIOWrapper(file, encoding="utf-8-sig", newline="")

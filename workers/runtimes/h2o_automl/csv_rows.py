@@ -2,8 +2,9 @@
 
 import csv
 import itertools
+import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -13,7 +14,7 @@ import pyarrow.csv as pa_csv
 
 from tasks.errors import InvalidInput
 from workers.runtimes.h2o_automl.column_facts import FeaturePass, TargetFacts
-from workers.runtimes.h2o_automl.csv_bytes import WatchedBytes, open_bytes, refuse_bad_byte, text_lines
+from workers.runtimes.h2o_automl.csv_bytes import WatchedBytes, line_until, open_bytes, refuse_bad_byte, text_lines
 
 # The longest line that the quick reader takes, and the longest field of all.
 _BLOCK_BYTES = 16 << 20
@@ -44,7 +45,7 @@ class RowPass:
     def see(self, parts: list[pa.Array]) -> None:
         """Take in the next rows, column by column."""
         if self.first_marked is None:
-            index = pc.index(pc.starts_with(parts[0], "#"), True).as_py()
+            index = pc.index(pc.starts_with(pc.utf8_ltrim(parts[0], " "), "#"), True).as_py()
             self.first_marked = None if index < 0 else self.features.rows + index + 1
         self.target.see(parts[self._target_index], self.features.rows)
         self.features.see(parts)
@@ -66,53 +67,57 @@ class _Ragged:
         return self.count > _MOST_RAGGED
 
 
-@dataclass
 class CsvRows:
     """The rows of one file."""
 
-    path: Path
-    role: str
-    layout: Layout
-    _quotes: bool = field(default=True, init=False)
-    _blank_lines: bool = field(default=True, init=False)
-    _marked_lines: bool = field(default=True, init=False)
+    def __init__(self, path: Path, role: str, layout: Layout) -> None:
+        self._path = path
+        self._role = role
+        self._layout = layout
+        self._watched: WatchedBytes | None = None
 
     def read(self, target: str, *, classes: frozenset[str] | None) -> RowPass:
         """Read all rows. Raises ``InvalidInput`` that names the first line where they aren't what they should be."""
-        begin = partial(RowPass, self.layout, target, classes=classes)
-        seen = begin()
-        ragged = _Ragged()
-        if not self._read_quickly(seen, ragged):
+        begin = partial(RowPass, self._layout, target, classes=classes)
+        seen, ragged = begin(), _Ragged()
+        watched, ended = self._read_quickly(seen, ragged)
+        self._watched = watched
+        if watched.bad_byte is not None:
+            columns = self._layout.columns
+            raise refuse_bad_byte(self._path, self._role, watched.bad_byte, self._layout.separator, columns)
+        if not ended or watched.odd_quotes:
+            self._require_clean_quotes()
+        if not ended or watched.late_quotes or self._layout.leading_blank:
             seen, ragged = begin(), _Ragged()
             self._read_exactly(seen, ragged)
         if ragged.first is not None:
             raise self._refuse(*ragged.first, ragged)
-        if self._marked_lines and seen.first_marked is not None:
+        if watched.marked_lines and seen.first_marked is not None:
             raise InvalidInput(
-                f"{self.place(seen.first_marked).capitalize()} of the {self.role} begins with #, which H2O takes for a "
-                "comment; remove the line, or let it begin otherwise."
+                f"{self.place(seen.first_marked).capitalize()} of the {self._role} begins with #, which H2O takes for "
+                "a comment; remove the line, or let it begin otherwise."
             )
         seen.target.settle()
         return seen
 
     def line_of(self, record: int) -> int:
         """The line in which a record begins; blank lines are none. Reads the file again where that is needed."""
-        if not self._quotes and not self._blank_lines:
+        watched = self._watched
+        if watched is None or watched.blank_lines or self._layout.leading_blank:
+            return next(line for number, (line, _row) in enumerate(self._records(), 1) if number == record)
+        first, lines = self._from_first_quote()
+        if watched.first_quote is None or record <= first:
             return record
-        if self._quotes:
-            found = (line for line, _row in self._records())
-        else:
-            found = (line for line, text in enumerate(text_lines(self.path, self.role), 1) if text.strip("\r\n"))
-        return next(itertools.islice(found, record - 1, None))
+        return next(line for number, (line, _row) in enumerate(self._parsed(lines, first), first) if number == record)
 
     def place(self, row: int) -> str:
         return f"line {self.line_of(row + 1)}"
 
-    def _read_quickly(self, seen: RowPass, ragged: _Ragged) -> bool:
-        """Whether it worked: not where readers may disagree about quotes, and not where lines are very long."""
-        with open_bytes(self.path, self.role) as file:
-            ending = "\n" + self.layout.separator.join([_END] * len(self.layout.columns)) + "\n"
-            watched = WatchedBytes(file, self.layout.separator, ending.encode())
+    def _read_quickly(self, seen: RowPass, ragged: _Ragged) -> tuple[WatchedBytes, bool]:
+        """Whether that came to the file's end: not where a quote is never closed, and not where lines are very long."""
+        with open_bytes(self._path, self._role) as file:
+            ending = "\n" + self._layout.separator.join([_END] * len(self._layout.columns)) + "\n"
+            watched = WatchedBytes(file, self._layout.separator, ending.encode())
             ended = False
             try:
                 for batch in self._batches(watched, ragged):
@@ -124,14 +129,10 @@ class CsvRows:
                 ended = ragged.too_many
             while watched.read(_BLOCK_BYTES):
                 pass
-        self._marked_lines = watched.marked_lines
-        self._quotes, self._blank_lines = watched.quotes, watched.blank_lines or self.layout.leading_blank
-        if watched.bad_byte is not None:
-            raise refuse_bad_byte(self.path, self.role, watched.bad_byte, self.layout.separator, self.layout.columns)
-        return ended and not watched.odd_quotes and not self.layout.leading_blank
+        return watched, ended
 
     def _batches(self, watched: WatchedBytes, ragged: _Ragged) -> Iterator[pa.RecordBatch]:
-        names = [str(index) for index in range(len(self.layout.columns))]
+        names = [str(index) for index in range(len(self._layout.columns))]
         # One thread: with several, rows that don't fit have no number.
         yield from pa_csv.open_csv(
             pa.PythonFile(watched, "r"),
@@ -139,7 +140,7 @@ class CsvRows:
                 use_threads=False, block_size=_BLOCK_BYTES, column_names=names, skip_rows_after_names=1
             ),
             parse_options=pa_csv.ParseOptions(
-                delimiter=self.layout.separator,
+                delimiter=self._layout.separator,
                 newlines_in_values=True,
                 invalid_row_handler=partial(_note_ragged, ragged),
             ),
@@ -149,46 +150,63 @@ class CsvRows:
         )
 
     def _read_exactly(self, seen: RowPass, ragged: _Ragged) -> None:
-        width = len(self.layout.columns)
-        records = (row for _line, row in self._records(strict=True))
+        width = len(self._layout.columns)
+        records = (row for _line, row in self._records())
         record = len(list(itertools.islice(records, 1)))
         while rows := list(itertools.islice(records, max(1, _BATCH_FIELDS // width))):
-            if rows[-1] == [_END]:
-                rows.pop()
             for number, row in enumerate(rows, record + 1):
                 if len(row) != width and not ragged.too_many:
                     ragged.add(number, len(row))
             record += len(rows)
-            if rows and ragged.first is None:
+            if ragged.first is None:
                 seen.see([pa.array(part, pa.string()) for part in zip(*rows, strict=True)])
 
-    def _records(self, *, strict: bool = False) -> Iterator[tuple[int, list[str]]]:
-        """All records with their first line, the header among them, and ``[_END]``.
+    def _require_clean_quotes(self) -> None:
+        """Refuse a quote that is never closed, and text after a closing one, of which H2O makes a line of its own."""
+        first, lines = self._from_first_quote()
+        for _record in self._parsed(lines, first, strict=True):
+            pass
 
-        If ``strict``, text after a closing quote is refused: H2O makes a line of its own of it.
-        """
+    def _from_first_quote(self) -> tuple[int, Iterator[str]]:
+        """The number of the first line with a quote, and the lines from there on: those before it need no parsing."""
+        watched = self._watched
+        if watched is None or watched.first_quote is None:
+            return 1, text_lines(self._path, self._role)
+        line, before, _byte = line_until(self._path, self._role, watched.first_quote)
+        return line, text_lines(self._path, self._role, watched.first_quote - len(before))
+
+    def _records(self) -> Iterator[tuple[int, list[str]]]:
+        """All records with their first line, the header among them."""
+        return self._parsed(text_lines(self._path, self._role), 1)
+
+    def _parsed(self, lines: Iterator[str], line: int, *, strict: bool = False) -> Iterator[tuple[int, list[str]]]:
+        """``line`` is the number of the first one."""
         csv.field_size_limit(_BLOCK_BYTES)
-        lines = itertools.chain(text_lines(self.path, self.role), (_END,))
-        reader = csv.reader(lines, delimiter=self.layout.separator, skipinitialspace=True, strict=strict)
-        line = 1
+        separator = self._layout.separator
+        if strict:
+            # Spaces after a closing quote mean nothing to H2O.
+            spaces = re.compile(rf'" +(?=[{re.escape(separator)}\r\n])')
+            lines = (spaces.sub('"', text) if '" ' in text else text for text in lines)
+        reader = csv.reader(lines, delimiter=separator, skipinitialspace=True, strict=strict)
+        begun, before = line, line - 1
         try:
             for row in reader:
                 if row:
-                    yield line, row
-                line = reader.line_num + 1
+                    yield begun, row
+                begun = before + reader.line_num + 1
         except csv.Error as exc:
             text_follows = "expected after" in str(exc)
             wrong = "text after a closing quote" if text_follows else "a quote that is never closed"
             advice = "; double the quotes inside of a quoted field" if text_follows else ""
-            raise InvalidInput(f"Line {line} of the {self.role} has {wrong}{advice}.") from exc
+            raise InvalidInput(f"Line {begun} of the {self._role} has {wrong}{advice}.") from exc
 
     def _refuse(self, record: int, fields: int, ragged: _Ragged) -> InvalidInput:
         others = ragged.count - 1
         many = f"more than {_MOST_RAGGED}" if ragged.too_many else str(others)
         also = f", and {many} more line{'s do' if others > 1 else ' does'}n't fit either" if others else ""
         return InvalidInput(
-            f"Line {self.line_of(record)} of the {self.role} has {fields} field{'s' if fields != 1 else ''} where the "
-            f"header has {len(self.layout.columns)}{also}; quote fields that contain the separator."
+            f"Line {self.line_of(record)} of the {self._role} has {fields} field{'s' if fields != 1 else ''} where the "
+            f"header has {len(self._layout.columns)}{also}; quote fields that contain the separator."
         )
 
 

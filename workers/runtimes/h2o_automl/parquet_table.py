@@ -11,6 +11,7 @@ from tasks.errors import InvalidInput
 from workers.runtimes.h2o_automl.column_facts import TableFacts, TargetFacts, first_text
 from workers.runtimes.h2o_automl.csv_table import require_columns, require_names
 
+_FIRST_LOOK_ROWS = 1000
 _BYTES = (pa.types.is_binary, pa.types.is_large_binary, pa.types.is_fixed_size_binary, pa.types.is_binary_view)
 # H2O 3.46 fails on brotli, and reads lz4 as rows of junk without an error.
 READABLE_CODECS = frozenset({"UNCOMPRESSED", "SNAPPY", "GZIP", "ZSTD"})
@@ -106,12 +107,14 @@ def _require_signed(file: pq.ParquetFile, schema: pa.Schema, role: str) -> None:
 
 
 def _varying(file: pq.ParquetFile, names: list[str]) -> frozenset[str]:
-    varying = set()
-    for name in names:
-        column = file.read(columns=[name]).column(0)
-        if column.null_count not in (0, len(column)) or len(column.unique()) > 1:
-            varying.add(name)
-    return frozenset(varying)
+    """A look at the first rows spares reading nearly all columns."""
+    first = next(file.iter_batches(_FIRST_LOOK_ROWS, columns=names), None)
+    varying = set() if first is None else {name for name in names if _varies(first.column(name))}
+    return frozenset(varying | {name for name in set(names) - varying if _varies(file.read(columns=[name]).column(0))})
+
+
+def _varies(column: pa.Array | pa.ChunkedArray) -> bool:
+    return column.null_count not in (0, len(column)) or len(column.unique()) > 1
 
 
 def _texts(file: pq.ParquetFile, schema: pa.Schema, target: str) -> dict[str, tuple[int, str]]:
