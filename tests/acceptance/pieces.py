@@ -10,6 +10,7 @@ from pathlib import Path
 import httpx
 import psutil
 
+from db.engine import Database
 from tests.acceptance.ledger import Ledger
 from tests.acceptance.program import wait_until_gone
 from tests.acceptance.stand import KINDS
@@ -55,6 +56,16 @@ class Pieces:
 
     def submit(self, client: Client, entry: str, steps: int = 1) -> Job:
         return client.submit("keep_ledger", {"ledger": str(self.ledger.path), "entry": entry, "steps": steps})
+
+    def freeze(self, worker: psutil.Process) -> None:
+        """SIGSTOP while the worker is in no transaction: one frozen inside would keep everyone else from writing, for
+        SQLite, unlike PostgreSQL, ends no transaction but its process's."""
+        database = Database(f"sqlite:///{self._home / 'turnout.db'}")
+        with database.write() as session:
+            session.connection()
+            worker.suspend()
+            until(lambda: worker.status() == psutil.STATUS_STOPPED, what="a frozen worker")
+        database.dispose()
 
     @contextmanager
     def _running(self, *arguments: str) -> Iterator[psutil.Process]:

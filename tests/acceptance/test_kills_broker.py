@@ -90,7 +90,7 @@ def test_what_a_frozen_worker_says_late_is_refused_and_its_runners_end(
     jobs = {"ends": pieces.submit(client, "ends", steps=30), "lasts": pieces.submit(client, "lasts", steps=3000)}
     first = {entry: wait_for_note(pieces, entry, 1, "begins").pid for entry in jobs}
     runners = [psutil.Process(pid) for pid in first.values()]
-    worker.suspend()
+    pieces.freeze(worker)
     try:
         with pieces.worker():
             wait_for_note(pieces, "ends", 1, "ends")

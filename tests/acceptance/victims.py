@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 
 import httpx
@@ -48,36 +49,32 @@ def _kill(*processes: psutil.Process) -> None:
     wait_until_gone(trees)
 
 
-def _one(*words: str) -> Callable[[Program], psutil.Process | None]:
+def _below(fits: Callable[[psutil.Process], bool]) -> Callable[[Program], psutil.Process | None]:
     def find(program: Program) -> psutil.Process | None:
-        found = program.parts(*words)
-        return found[0] if found else None
+        for process in program.process.children(recursive=True):
+            # One may end while it is looked at, and the dead are looked for by nobody.
+            with suppress(psutil.NoSuchProcess):
+                if process.status() != psutil.STATUS_ZOMBIE and fits(process):
+                    return process
+        return None
 
     return find
+
+
+def _one(*words: str) -> Callable[[Program], psutil.Process | None]:
+    return _below(lambda process: set(words) <= set(process.cmdline()))
 
 
 def _named(name: str) -> Callable[[Program], psutil.Process | None]:
-    def find(program: Program) -> psutil.Process | None:
-        for process in program.process.children(recursive=True):
-            try:
-                if name in process.name():
-                    return process
-            except psutil.NoSuchProcess:
-                continue
-        return None
-
-    return find
+    return _below(lambda process: name in process.name())
 
 
 def _runner_of(queue: str) -> Callable[[Program], psutil.Process | None]:
-    def find(program: Program) -> psutil.Process | None:
-        for worker in program.parts("workers", queue):
-            for runner in worker.children():
-                if "workers.runner" in runner.cmdline():
-                    return runner
-        return None
+    def fits(process: psutil.Process) -> bool:
+        worker = process.parent()
+        return "workers.runner" in process.cmdline() and worker is not None and queue in worker.cmdline()
 
-    return find
+    return _below(fits)
 
 
 def _is_listed(_program: Program, client: Client, process: psutil.Process) -> bool:
