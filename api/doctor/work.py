@@ -39,7 +39,7 @@ def _workers(live: Sequence[WorkerRow]) -> Finding:
     queues = sorted({worker.queue for worker in live})
     each = [
         f"{sum(worker.queue == queue for worker in live)} for {queue} "
-        f"({sum(worker.slots for worker in live if worker.queue == queue)} slots)"
+        f"(jobs at once: {sum(worker.slots for worker in live if worker.queue == queue)})"
         for queue in queues
     ]
     return ok("workers", f"Live workers: {', '.join(each)}.")
@@ -49,7 +49,7 @@ def _unattended(depths: Sequence[QueueDepth]) -> list[Finding]:
     return [
         fail(
             "unattended_queue",
-            f"{depth.queued} jobs wait in the queue {depth.queue}, which has no worker.",
+            f"The queue {depth.queue} has no worker; queued jobs: {depth.queued}.",
             f"Start one: `python -P -m workers --queue {depth.queue}`.",
         )
         for depth in depths
@@ -90,7 +90,7 @@ def _backlog(depths: Sequence[QueueDepth], now: datetime) -> Finding:
     if not ages:
         return ok("backlog", "No job waits for a worker.")
     queue, oldest = max(ages.items(), key=lambda item: item[1])
-    message = f"{sum(d.queued for d in depths)} jobs are queued, the oldest for {in_words(oldest)} ({queue})."
+    message = f"Queued jobs: {sum(d.queued for d in depths)}; the oldest for {in_words(oldest)} ({queue})."
     if oldest > _LONG_WAIT_SECONDS:
         return warn("backlog", message, f"Start more workers or slots for {queue}, if that is longer than you expect.")
     return ok("backlog", message)

@@ -40,7 +40,11 @@ def list_artifacts(session: Session, job_id: str, as_json: bool) -> None:
 @click.argument("job_id", type=known_id)
 @click.argument("names", nargs=-1)
 @click.option(
-    "-o", "--output", type=click.Path(path_type=Path), default=Path(), help="A directory; for one artifact, or a file."
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path),
+    default=Path(),
+    help="A directory; for one artifact also a name of its own.",
 )
 @json_option
 @pass_session

@@ -6,7 +6,7 @@ from turnout.cli.session import Session, json_option, pass_session, print_json, 
 from turnout.cli.wording import age, duration
 
 
-@click.command()
+@click.command(short_help="List the kinds of jobs.")
 @json_option
 @pass_session
 def kinds(session: Session, as_json: bool) -> None:

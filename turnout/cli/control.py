@@ -43,7 +43,7 @@ def _end(session: Session, job_ids: tuple[str, ...], *, keep: bool, as_json: boo
     click.get_current_context().exit(code)
 
 
-@click.command()
+@click.command(short_help="Submit a failed or cancelled job anew.")
 @click.argument("job_id", type=known_id)
 @click.option("--wait", "waits", is_flag=True, help="Wait for the new job's end; the exit code tells it.")
 @click.option("--watch", "watches", is_flag=True, help="Wait, and show progress and leaderboard as they grow.")
@@ -58,7 +58,7 @@ def retry(session: Session, job_id: str, waits: bool, watches: bool, timeout: fl
     tell_submitted(session, job, as_json=as_json)
 
 
-@click.command("open")
+@click.command("open", short_help="Print the address of the server's pages.")
 @click.argument("job_id", required=False, type=known_id)
 @json_option
 @pass_session

@@ -2,22 +2,27 @@
 
 import os
 import time
+from collections.abc import Callable
 from datetime import UTC, datetime
 from importlib.metadata import version
-from typing import Any
+from typing import Any, TypeVar
 
 import click
 
-from turnout import calls
 from turnout.cli.endings import Exit
 from turnout.cli.findings import Finding, any_fails, print_findings
 from turnout.cli.session import Session, json_option, pass_session
 from turnout.connection import DEFAULT_URL, Connection, find_connection
 from turnout.driver import Driver
 from turnout.errors import NotAllowed, NotFound, Refused, ServerTrouble, ServerUnreachable, TurnoutError
-from turnout.transport import patient
+from turnout.steps import Request
+from turnout.transport import call, patient, understood
 
+_Answer = TypeVar("_Answer")
 _MOST_SKEW_SECONDS = 5.0
+_SLOW_SECONDS = 1.0
+# The server's own looking around ends before.
+_ANSWER_SECONDS = 15.0
 _FORBIDDEN = 403
 _CHOSEN = ("TURNOUT_URL", "TURNOUT_API_KEY")
 
@@ -49,25 +54,18 @@ def _of_server(session: Session) -> tuple[list[Finding], Exit]:
     findings = [_configuration(session, connection)]
     driver = Driver(connection)
     try:
-        started = time.perf_counter()
         try:
-            session.client.health()
+            findings += [_server(driver), _version(driver)]
         except ServerUnreachable as exc:
             findings.append(Finding("server", "fail", str(exc)))
-            return [*findings, *([] if _is_configured(session) else _here())], Exit.UNREACHABLE
-        took = time.perf_counter() - started
-        findings += [Finding("server", "ok", f"It answers in {1000 * took:.0f} ms."), _version(driver)]
-        more, code = _told(session, driver)
+            return [*findings, *(_here() if _origin(session) is None else [])], Exit.UNREACHABLE
+        more, code = _told(driver)
         return [*findings, *more], code
     except TurnoutError as exc:
         # It answers, but not as a Turnout server does.
         return [*findings, Finding("server", "fail", str(exc))], Exit.FAILED
     finally:
         driver.close()
-
-
-def _is_configured(session: Session) -> bool:
-    return _origin(session) is not None
 
 
 def _origin(session: Session) -> str | None:
@@ -95,30 +93,46 @@ def _configuration(session: Session, connection: Connection) -> Finding:
     return Finding("configuration", "ok", f"{message}, the key from {place}.")
 
 
+def _ask(driver: Driver, path: str, parse: Callable[[Any], _Answer]) -> _Answer:
+    """Once, and without the patience of other calls: this is about how the server is now."""
+    request = Request("GET", path, read_seconds=_ANSWER_SECONDS)
+    answer = driver.run(call(driver.server, request, repeatable=True, patience=patient(0.0)))
+    return understood(driver.server, answer, parse)
+
+
+def _server(driver: Driver) -> Finding:
+    started = time.perf_counter()
+    _ask(driver, "/healthz", lambda raw: raw["status"])
+    took = time.perf_counter() - started
+    if took > _SLOW_SECONDS:
+        return Finding("server", "warn", f"It answers in {took:.1f} s.", "Look at its load and the network between.")
+    return Finding("server", "ok", f"It answers in {1000 * took:.0f} ms.")
+
+
 def _version(driver: Driver) -> Finding:
     mine = version("turnout")
-    theirs = driver.run(calls.one(driver.server, "/openapi.json", lambda raw: str(raw["info"]["version"])))
+    theirs = _ask(driver, "/openapi.json", lambda raw: str(raw["info"]["version"]))
     if theirs != mine:
         advice = "Install the same version here, or there."
         return Finding("version", "warn", f"The server has version {theirs}, this command {mine}.", advice)
     return Finding("version", "ok", f"Server and command have version {mine}.")
 
 
-def _told(session: Session, driver: Driver) -> tuple[list[Finding], Exit]:
+def _told(driver: Driver) -> tuple[list[Finding], Exit]:
     """What the server says of itself."""
     before = datetime.now(UTC)
     try:
-        examined_at, findings = driver.run(calls.one(driver.server, "/v1/doctor", _examination, patience=patient(0.0)))
+        examined_at, findings = _ask(driver, "/v1/doctor", _examination)
     except NotAllowed as exc:
         if exc.status != _FORBIDDEN:
             return [Finding("key", "fail", str(exc), "Set TURNOUT_API_KEY to a key of this server.")], Exit.NOT_ALLOWED
         left_out = Finding("examination", "warn", "The server tells the rest to admins only.", "Use an admin's key.")
-        return [Finding("key", "ok", "The key is valid."), left_out, _ready(session)], Exit.SUCCEEDED
+        return [Finding("key", "ok", "The key is valid."), left_out, _ready(driver)], Exit.SUCCEEDED
     except NotFound:
         message = "The server is too old to look at itself."
         return [
             Finding("examination", "warn", message, "Install a newer version there."),
-            _ready(session),
+            _ready(driver),
         ], Exit.SUCCEEDED
     except ServerTrouble as exc:
         return [Finding("examination", "fail", str(exc), "Its log has more.")], Exit.SUCCEEDED
@@ -134,9 +148,9 @@ def _examination(raw: Any) -> tuple[datetime, list[Finding]]:
     return datetime.fromisoformat(raw["examined_at"]), findings
 
 
-def _ready(session: Session) -> Finding:
+def _ready(driver: Driver) -> Finding:
     try:
-        session.client.ready()
+        _ask(driver, "/readyz", lambda raw: raw["status"])
     except Refused as exc:
         return Finding("ready", "fail", str(exc), "Ask the operator.")
     return Finding("ready", "ok", "Jobs can be submitted.")

@@ -46,7 +46,9 @@ def list_files(session: Session, limit: int, as_json: bool) -> None:
 
 @files.command("get")
 @click.argument("file_id", type=known_id)
-@click.option("-o", "--output", type=click.Path(path_type=Path), default=Path(), help="A directory, or a file.")
+@click.option(
+    "-o", "--output", type=click.Path(path_type=Path), default=Path(), help="A directory, or a name of its own."
+)
 @json_option
 @pass_session
 def get_file(session: Session, file_id: str, output: Path, as_json: bool) -> None:

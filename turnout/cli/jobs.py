@@ -8,7 +8,7 @@ from turnout.cli.endings import Exit, detached, of_job
 from turnout.cli.leaderboards import leaderboard_table
 from turnout.cli.options import known_id, seconds, tag
 from turnout.cli.session import Session, json_option, pass_session, print_fields, print_json, print_table
-from turnout.cli.watching import batches, event_line, show_ending, watch
+from turnout.cli.watching import batches, event_line, is_for_experts, show_ending, watch
 from turnout.cli.wording import age, as_text, duration, moment
 from turnout.job import Job
 from turnout.records import Event, JobRecord
@@ -82,7 +82,7 @@ def show(session: Session, job_id: str, as_json: bool) -> None:
 _timeout = click.option("--timeout", type=seconds, metavar="SECONDS", help="Wait this long at most, then exit with 6.")
 
 
-@click.command("watch")
+@click.command("watch", short_help="Follow a job and its leaderboard.")
 @click.argument("job_id", type=known_id)
 @_timeout
 @json_option
@@ -126,7 +126,9 @@ def wait(session: Session, job_ids: tuple[str, ...], timeout: float | None, as_j
 @click.command()
 @click.argument("job_id", type=known_id)
 @click.option("-f", "--follow", is_flag=True, help="Go on until the job is final; the exit code tells its end.")
-@click.option("--all", "everything", is_flag=True, help="All events, not only log lines.")
+@click.option(
+    "--all", "everything", is_flag=True, help="All events, not only log lines, and lines of the level debug too."
+)
 @_timeout
 @json_option
 @pass_session
@@ -145,7 +147,7 @@ def logs(session: Session, job_id: str, follow: bool, everything: bool, timeout:
         click.get_current_context().exit(of_job(record))
 
 
-@click.command()
+@click.command(short_help="Show a training's models, best first.")
 @click.argument("job_id", type=known_id)
 @click.option("--csv", "as_csv", is_flag=True, help="Print CSV.")
 @json_option
@@ -202,6 +204,8 @@ def _print_events(events: Iterable[Event], *, only_logs: bool, as_json: bool) ->
             continue
         if as_json:
             print_json(vars(event), indent=None)
+        elif only_logs and is_for_experts(event):
+            continue
         elif line := event_line(event):
             click.echo(line)
 

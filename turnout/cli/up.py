@@ -10,7 +10,7 @@ from turnout.cli.endings import Ended, Exit
 from turnout.stack import Stack, StackError, StackSettings, ToldToEnd
 
 
-@click.command()
+@click.command(short_help="Start everything on this machine.")
 @click.option("--home", type=click.Path(path_type=Path), help="Where data and logs lie; TURNOUT_HOME, else ./.turnout.")
 @click.option("--api-port", type=int, help="Default: TURNOUT_API_PORT, else 8400.")
 @click.option("--redis-port", type=int, help="Default: TURNOUT_REDIS_PORT, else 8401.")

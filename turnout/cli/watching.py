@@ -44,7 +44,7 @@ class _View:
 
     def note(self, event: Event) -> None:
         """Keep what a log says until the work changes; ``Training: 3 of 10`` goes on with ``Training: 4 of 10``."""
-        if event.type == "log":
+        if event.type == "log" and not is_for_experts(event):
             self.last_log = str(event.data.get("message", ""))
         elif event.type == "progress":
             stage = str(event.data.get("message") or "").partition(":")[0]
@@ -114,6 +114,8 @@ def _watch_plainly(job: Job, console: Console, arriving: Iterator[list[Event]]) 
     next_progress, last_message = 0.0, None
     for events in arriving:
         for event in events:
+            if is_for_experts(event):
+                continue
             if event.type == "progress":
                 message = event.data.get("message")
                 if message == last_message and time.monotonic() < next_progress:
@@ -132,6 +134,11 @@ def _show_end(job: Job, console: Console) -> JobRecord:
     return record
 
 
+def is_for_experts(event: Event) -> bool:
+    """What a library says of its inner workings: shown to who asks for everything."""
+    return event.type == "log" and event.data.get("level") == "debug"
+
+
 def event_line(event: Event) -> str:
     """One event as a line of text; empty for what says nothing of its own."""
     data = event.data
@@ -143,12 +150,14 @@ def event_line(event: Event) -> str:
         case "progress":
             fraction = "" if data.get("fraction") is None else f"{100 * data['fraction']:3.0f} % "
             eta = f", about {duration(data['eta_seconds'])} left" if data.get("eta_seconds") else ""
-            text = f"{fraction}{data.get('message') or ''}{eta}"
+            message = data.get("message") or ""
+            text = f"{fraction}{message.rstrip('.') if eta else message}{eta}"
         case "log":
             level = data.get("level", "info")
             text = data.get("message", "") if level == "info" else f"{level}: {data.get('message', '')}"
         case "leaderboard":
-            text = f"leaderboard: {data.get('models')} models, best {data.get('leader')}"
+            models = data.get("models")
+            text = f"leaderboard: {models} model{'' if models == 1 else 's'}, best {data.get('leader')}"
         case "artifact":
             text = f"artifact: {data.get('name')}"
         case "output":

@@ -85,9 +85,9 @@ class HandWorker:
         with self._database.write() as session:
             record(session, token, [NewEvent(EventType.PROGRESS, data)], progress)
 
-    def log(self, token: Token, message: str) -> None:
+    def log(self, token: Token, message: str, level: str = "info") -> None:
         with self._database.write() as session:
-            record(session, token, [NewEvent(EventType.LOG, {"message": message, "level": "info"})])
+            record(session, token, [NewEvent(EventType.LOG, {"message": message, "level": level})])
 
     def board(self, token: Token, *models: tuple[str, float], complete: bool = False) -> None:
         entries = [(model, model.split("_")[0], {"auc": auc, "logloss": 1 - auc}) for model, auc in models]

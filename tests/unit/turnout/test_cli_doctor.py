@@ -14,7 +14,6 @@ from click.testing import Result
 from tests.servers import free_port
 from tests.unit.api.serving import HandWorker
 from tests.unit.turnout.conftest import Server
-from turnout import Client, ServerTrouble
 from turnout.cli.endings import Exit
 from turnout.connection import remember
 
@@ -73,10 +72,7 @@ def test_others_are_told_what_they_may_know(turnout: Turnout) -> None:
 
 
 def test_a_server_that_is_not_ready(turnout: Turnout, monkeypatch: pytest.MonkeyPatch) -> None:
-    def trouble(_client: Client) -> None:
-        raise ServerTrouble(503, "database_unavailable", "The database can't be reached.")
-
-    monkeypatch.setattr(Client, "ready", trouble)
+    monkeypatch.setattr("api.routes.health.is_current", lambda _database: False)
     result = turnout("doctor", "--json")
     assert (result.exit_code, findings(result)["ready"][0]) == (Exit.FAILED, "fail")
 

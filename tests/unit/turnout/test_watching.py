@@ -1,14 +1,15 @@
 import io
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from click.testing import Result
 from rich.console import Console
 
 from tests.unit.api.serving import HandWorker
 from turnout import Client, Job, ServerUnreachable, WaitedTooLong
-from turnout.cli.watching import _View, watch
+from turnout.cli.watching import _View, event_line, watch
 from turnout.records import Event
 
 
@@ -38,6 +39,31 @@ def test_a_log_line_goes_with_the_work_it_tells_of(view: _View) -> None:
     assert "The fourth began." in shown(view, 80)
     view.note(event("progress", message="Explaining: the first part."))
     assert "The fourth began." not in shown(view, 80)
+
+
+def test_what_a_library_says_of_its_inner_workings_is_for_who_asks(
+    view: _View, client: Client, worker: HandWorker, turnout: Callable[..., Result]
+) -> None:
+    view.note(event("log", message="Work allocated.", level="debug"))
+    assert "Work allocated." not in shown(view, 80)
+    job = client.submit("count_words", {"text": "one"})
+    token = worker.start(job.id)
+    worker.log(token, "The first began.")
+    worker.log(token, "Work allocated.", level="debug")
+    worker.succeed(token)
+    for arguments in (["watch"], ["logs"], ["logs", "-f"]):
+        said = turnout(*arguments, job.id).stdout
+        assert ("The first began." in said, "Work allocated." in said) == (True, False)
+    assert "debug: Work allocated." in turnout("logs", "--all", job.id).stdout
+    assert "Work allocated." in turnout("logs", "--json", job.id).stdout
+
+
+def test_a_sentence_ends_once() -> None:
+    assert event_line(event("progress", fraction=0.5, message="Training.", eta_seconds=2)).endswith(
+        " 50 % Training, about 2 s left"
+    )
+    assert event_line(event("progress", fraction=0.5, message="Training.")).endswith(" 50 % Training.")
+    assert event_line(event("leaderboard", models=1, leader="GLM_1")).endswith("leaderboard: 1 model, best GLM_1")
 
 
 def test_progress_has_room_on_a_narrow_screen(view: _View) -> None:
