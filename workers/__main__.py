@@ -4,7 +4,6 @@ import argparse
 import os
 import socket
 import sys
-import threading
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +28,7 @@ from workers.placement import default_slots, runner_settings, take_place
 from workers.settings import WorkerSettings
 from workers.slots import Slots
 from workers.supervisor import Supervisor
+from workers.threads import end_with_any_thread
 
 log = structlog.get_logger()
 
@@ -39,19 +39,6 @@ def check_rooms() -> None:
     for room in (db, tasks):
         if Path(room.__file__ or "").parent.parent != ours:
             sys.exit(f"{room.__name__} is {room.__file__}, which is not Turnout's; take it off PYTHONPATH.")
-
-
-def end_with_any_thread() -> None:
-    """End the process when one of its threads breaks: a worker without its lease keeper or janitor must not go on, and
-    a new one takes its place."""
-
-    def broken(args: threading.ExceptHookArgs) -> None:
-        if args.exc_value is not None:
-            log.error("thread_broke", thread=args.thread and args.thread.name, exc_info=args.exc_value)
-            sys.stderr.flush()
-            os._exit(os.EX_SOFTWARE)
-
-    threading.excepthook = broken
 
 
 def main() -> None:

@@ -17,10 +17,12 @@ from tasks.celery_app import make_app
 from tasks.logs import configure
 from tasks.settings import BrokerSettings
 from workers.flower_events import TrueEvents
+from workers.threads import end_with_any_thread
 
 
 def main() -> None:
     """What Flower's own command does, with our events in the place of its own."""
+    end_with_any_thread()
     configure("flower")
     apply_env_options()
     apply_options("flower", sys.argv[1:])
