@@ -211,6 +211,20 @@ def test_a_cancel_while_the_broker_is_down(
     until(lambda: all(flower.workers().values()), what="the worker online")
 
 
+def test_a_wiped_broker(
+    database: Database, workers: Workers, queued: Queued, flower: FlowerView, valkey: ValkeyServer
+) -> None:
+    workers.start()
+    long, hinted = queued(seconds=600), queued(seconds=600)
+    wait_for(database, long, State.RUNNING)
+    valkey.client().flushall()
+    assert agreed(flower, database) == {long: "STARTED", hinted: "PENDING"}
+    cancel(database, long)
+    wait_for(database, hinted, State.RUNNING)
+    assert agreed(flower, database) == {long: "REVOKED", hinted: "STARTED"}
+    until(lambda: all(flower.workers().values()), what="the worker online")
+
+
 @pytest.mark.parametrize("kept", [True, False], ids=["with its file", "without its file"])
 def test_a_flower_killed_and_started_again(
     database: Database, workers: Workers, queued: Queued, flower_process: FlowerProcess, kept: bool
