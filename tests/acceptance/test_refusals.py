@@ -1,10 +1,14 @@
 """What can't work is refused with a sentence that names what is wrong, never with a Java stack."""
 
+import json
 from pathlib import Path
+from typing import Any
 
+import httpx
 import pytest
 
-from tests.acceptance.automl import submit_automl
+from tests.acceptance.automl import left_in_h2o, submit_automl
+from tests.acceptance.program import Program
 from turnout import Client
 from turnout.errors import Invalid
 from turnout.records import File
@@ -19,6 +23,44 @@ def refused(client: Client, dataset: File, **changes: object) -> str:
     assert "Exception" not in sentence
     assert "hex." not in sentence
     return sentence
+
+
+def jobs_in_h2o(program: Program) -> list[Any]:
+    """The keys of all jobs that the embedded cluster ever had."""
+    cluster = json.loads((program.home / "h2o" / "cluster.json").read_text())
+    answer = httpx.get(f"{cluster['url']}/3/Jobs", auth=(cluster["user"], cluster["password"]), timeout=30)
+    return [job["key"]["name"] for job in answer.raise_for_status().json()["jobs"]]
+
+
+ROWS = [f"{n},{n % 7},{'ab'[n % 2]}" for n in range(400)]
+
+
+@pytest.mark.parametrize(
+    ("lines", "sentence"),
+    [
+        (
+            [*ROWS, "1,2"],
+            "Line 402 of the dataset has 2 fields where the header has 3; quote fields that contain the separator.",
+        ),
+        ([f"{n},1,a" for n in range(400)], "The target 'y' has only one class ('a')."),
+        (
+            [f"1,1,{'ab'[n % 2]}" for n in range(400)],
+            "Every feature has the same value in all rows, so there is nothing to learn from.",
+        ),
+        (
+            [*ROWS, "1,é,a"],
+            "The dataset is not UTF-8 text: line 402 has the byte 0xe9 in column 'x2'; save it as UTF-8.",
+        ),
+    ],
+    ids=["ragged", "one class", "constant predictors", "latin-1"],
+)
+def test_a_bad_table_starts_nothing_in_h2o(
+    program: Program, client: Client, tmp_path: Path, lines: list[str], sentence: str
+) -> None:
+    (tmp_path / "table.csv").write_bytes("\n".join(["x1,x2,y", *lines, ""]).encode("latin-1"))
+    before = jobs_in_h2o(program), left_in_h2o(program)
+    assert refused(client, client.upload(tmp_path / "table.csv")) == sentence
+    assert (jobs_in_h2o(program), left_in_h2o(program)) == before
 
 
 def test_a_missing_target_is_named(client: Client, circle: File) -> None:
