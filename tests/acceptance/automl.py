@@ -42,8 +42,7 @@ def story(job: Job) -> list[tuple[str, str | None]]:
 
 def left_in_h2o(program: Program) -> list[str]:
     """The keys of frames and models in the embedded cluster."""
-    cluster = json.loads((program.home / "h2o" / "cluster.json").read_text())
-    with httpx.Client(base_url=cluster["url"], auth=(cluster["user"], cluster["password"]), timeout=30) as h2o:
+    with _cluster(program) as h2o:
         listed = [h2o.get("/3/Frames"), h2o.get("/3/Models")]
     if not all(answer.is_success for answer in listed):
         # H2O answers 404 when something it was just listing is removed.
@@ -53,3 +52,16 @@ def left_in_h2o(program: Program) -> list[str]:
         *(frame["frame_id"]["name"] for frame in frames["frames"]),
         *(model["model_id"]["name"] for model in models["models"]),
     ]
+
+
+def trainings(program: Program, job: Job) -> list[str]:
+    """How H2O says that the AutoML runs of a job stand: ``RUNNING``, ``DONE``, ``CANCELLED`` or ``FAILED``."""
+    prefix = f"job_{job.id.replace('-', '')}_"
+    with _cluster(program) as h2o:
+        listed = h2o.get("/3/Jobs").raise_for_status().json()["jobs"]
+    return [each["status"] for each in listed if each["dest"] and each["dest"]["name"].startswith(prefix)]
+
+
+def _cluster(program: Program) -> httpx.Client:
+    cluster = json.loads((program.home / "h2o" / "cluster.json").read_text())
+    return httpx.Client(base_url=cluster["url"], auth=(cluster["user"], cluster["password"]), timeout=30)

@@ -42,22 +42,3 @@ def test_ten_in_a_row_leave_nothing_in_the_cluster(program: Program, client: Cli
     jobs = [submit_automl(client, circle, **SMALL) for _ in range(10)]
     assert [job.wait(240).state for job in jobs] == ["succeeded"] * 10
     until(lambda: not left_in_h2o(program), what="an empty cluster")
-
-
-def test_a_cancelled_one_frees_the_cluster(program: Program, client: Client, circle: File) -> None:
-    job = submit_automl(client, circle)
-    wait_for_models(job)
-    job.cancel()
-    record = job.wait(60)
-    assert (record.state, record.reason, record.result) == ("cancelled", "cancelled_by_user", None)
-    until(lambda: not left_in_h2o(program), what="an empty cluster")
-
-
-def test_a_stopped_one_keeps_its_best_so_far(client: Client, circle: File) -> None:
-    job = submit_automl(client, circle, explain=False)
-    wait_for_models(job, 2)
-    job.stop()
-    record = job.wait(60)
-    assert (record.state, record.reason) == ("succeeded", "stopped_by_user")
-    assert 2 <= len(job.leaderboard().rows) < 12
-    assert "model.zip" in {artifact.name for artifact in job.artifacts()}
