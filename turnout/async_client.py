@@ -31,7 +31,8 @@ class AsyncClient:
     in the middle of a call leaves no connection and no half a file behind.
 
     What is safe to repeat is tried again when the connection breaks or the server is overloaded: for two seconds at a
-    server that never answered, for ten at one that did. Every method raises ``ServerUnreachable`` and ``Refused``."""
+    server that never answered, for twenty at one that did. Every method raises ``ServerUnreachable`` and
+    ``Refused``."""
 
     def __init__(self, url: str | None = None, api_key: str | None = None) -> None:
         self._driver = AsyncDriver(find_connection(url, api_key))

@@ -30,7 +30,8 @@ class Client:
     ``TURNOUT_API_KEY`` name. Close it, or use it in a ``with`` statement. Threads may share it.
 
     What is safe to repeat is tried again when the connection breaks or the server is overloaded: for two seconds at a
-    server that never answered, for ten at one that did. Every method raises ``ServerUnreachable`` and ``Refused``."""
+    server that never answered, for twenty at one that did. Every method raises ``ServerUnreachable`` and
+    ``Refused``."""
 
     def __init__(self, url: str | None = None, api_key: str | None = None) -> None:
         self._driver = Driver(find_connection(url, api_key))

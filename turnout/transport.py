@@ -25,7 +25,7 @@ _PASSING = frozenset({429, 502, 503, 504})
 # How long a request is tried again after its first failure: at a server that never answered this client, which may
 # not exist; at one that did; and by whoever follows a job and should outlast a restart of the server.
 PATIENCE_SECONDS = 2.0
-KNOWN_PATIENCE_SECONDS = 10.0
+KNOWN_PATIENCE_SECONDS = 20.0
 FOLLOWING_PATIENCE_SECONDS = 60.0
 
 
