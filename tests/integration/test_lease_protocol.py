@@ -16,8 +16,8 @@ def test_whatever_happens_in_whatever_order_the_promises_hold(database: Database
     run_state_machine_as_test(
         lambda: LeaseProtocol(database),
         settings=settings(
-            max_examples=int(_EXAMPLES or 50),
-            stateful_step_count=40,
+            max_examples=int(_EXAMPLES or 40),
+            stateful_step_count=30,
             derandomize=_EXAMPLES is None,
             database=None,
             deadline=None,

@@ -135,6 +135,10 @@ class Jobs:
     def in_state(self, state: str) -> list[Job]:
         return [job for job in self.all() if job.state == state]
 
+    def claimable(self, now: datetime) -> list[Job]:
+        """What is late never starts."""
+        return [job for job in self.in_state("queued") if job.deadline_at is None or job.deadline_at > now]
+
     def accepted(self, job: Job) -> None:
         waits = job.run_at is not None or any(self.by_id[one].state != "succeeded" for one in job.after)
         job.become("waiting" if waits else "queued")

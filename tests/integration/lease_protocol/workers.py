@@ -99,7 +99,7 @@ class Workers(Ground):
 
     def _claim(self, fate: Fate, pick: int, job_ids: list[str]) -> None:
         worker = self._worker(pick)
-        free = [job for job in self.model.in_state("queued") if job.id in job_ids]
+        free = [job for job in self.model.claimable(self.clock.now) if job.id in job_ids]
         claimant = Claimant(worker.id, "w")
 
         def write(session: Session) -> list[Token]:
