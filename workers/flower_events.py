@@ -67,7 +67,11 @@ class TrueEvents(Events):  # type: ignore[misc] # Flower carries no types
     def on_event(self, event: dict[str, Any]) -> None:
         super().on_event(event)
         if event["type"].startswith("task-"):
-            self.io_loop.add_callback(self._touched.add, event["uuid"])
+            self.io_loop.add_callback(self._touch, event["uuid"])
+
+    def _touch(self, job_id: str) -> None:
+        # Looked up in the loop, not where the event arrives: a round may take the set in between.
+        self._touched.add(job_id)
 
     async def look(self) -> None:
         """One round. Runs in Flower's event loop, as everything does that changes what Flower shows."""
