@@ -8,7 +8,7 @@ import pytest
 from tests.acceptance.stand import Stand, standing
 from tests.acceptance.victims import VICTIMS, kill
 
-# Which database there is makes no difference to them.
+# Which database there is makes no difference to these.
 NO_DATABASE = ("keeper", "jvm", "flower")
 _AFTERWARDS = 4
 
@@ -40,17 +40,21 @@ def wait_until_back(stand: Stand, *names: str) -> None:
         VICTIMS[name].wait_until_back(stand.program, stand.client)
 
 
-@pytest.mark.parametrize("name", [name for name in VICTIMS if name not in NO_DATABASE])
-def test_one_part(stand: Stand, name: str) -> None:
+def kill_one(stand: Stand, name: str) -> None:
     with busy(stand, name):
         kill(stand.program, name)
         wait_until_back(stand, name)
 
 
+@pytest.mark.parametrize("name", [name for name in VICTIMS if name not in NO_DATABASE])
+def test_one_part(stand: Stand, name: str) -> None:
+    kill_one(stand, name)
+
+
 @pytest.mark.parametrize("stand", ["postgres"], indirect=True)
 @pytest.mark.parametrize("name", NO_DATABASE)
-def test_one_part_without_a_database(stand: Stand, name: str) -> None:
-    test_one_part(stand, name)
+def test_one_part_that_uses_no_database(stand: Stand, name: str) -> None:
+    kill_one(stand, name)
 
 
 @pytest.mark.parametrize("stand", ["postgres"], indirect=True)
