@@ -65,10 +65,15 @@ class Program:
         until(self._is_up, 90, what=f"`turnout up`\n{self.output}")
         return Client(self.url, (self.home / "api-key").read_text().strip())
 
-    def launch(self, *command: str | Path) -> None:
+    def launch(self, *command: str | Path, directory: Path | None = None) -> None:
         """Start a command with this program's home and ports, and wait for nothing."""
         self._process = subprocess.Popen(
-            command, env=self.environment, stdin=subprocess.DEVNULL, stdout=self._output, stderr=self._output
+            command,
+            cwd=directory,
+            env=self.environment,
+            stdin=subprocess.DEVNULL,
+            stdout=self._output,
+            stderr=self._output,
         )
 
     def wait_for_line(self, text: str) -> None:
