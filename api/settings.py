@@ -5,6 +5,8 @@ from datetime import timedelta
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from db.durations import Duration
+
 
 class ApiSettings(BaseSettings):
     """Read from ``TURNOUT_…`` variables at an entry point, never at import."""
@@ -19,4 +21,6 @@ class ApiSettings(BaseSettings):
     max_bulk_bytes: int = Field(default=16 * 1024**2, gt=0, description="Largest body of a bulk submission.")
     h2o_url: str | None = Field(default=None, description="An H2O cluster elsewhere, for `turnout doctor` to look at.")
     flower_url: str | None = Field(default=None, description="Where Flower is, for `turnout doctor` to look at.")
-    keep_alive: timedelta = Field(default=timedelta(seconds=15), description="Between comments in a quiet stream.")
+    keep_alive: Duration = Field(
+        default=timedelta(seconds=15), gt=timedelta(0), description="Between comments in a quiet stream."
+    )

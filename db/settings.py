@@ -7,6 +7,8 @@ from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 from sqlalchemy import URL, make_url
 
+from db.durations import Duration
+
 
 class DatabaseSettings(BaseSettings):
     """Read from ``TURNOUT_…`` variables at an entry point, never at import."""
@@ -15,8 +17,8 @@ class DatabaseSettings(BaseSettings):
 
     home: Path = Field(default=Path(".turnout"))
     database_url: SecretStr | None = None
-    keep_jobs: timedelta = timedelta(days=30)
-    keep_events: timedelta = timedelta(days=7)
+    keep_jobs: Duration = timedelta(days=30)
+    keep_events: Duration = timedelta(days=7)
 
     @property
     def url(self) -> URL:

@@ -6,6 +6,8 @@ from pathlib import Path
 from pydantic import Field, JsonValue, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from db.durations import Duration
+
 
 class WorkerSettings(BaseSettings):
     """Read from ``TURNOUT_…`` variables at an entry point, never at import."""
@@ -13,7 +15,7 @@ class WorkerSettings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="TURNOUT_")
 
     home: Path = Field(default=Path(".turnout"))
-    grace: timedelta = Field(
+    grace: Duration = Field(
         default=timedelta(seconds=5),
         description="How long a runner gets to end by itself when a job is cancelled or the worker shuts down.",
     )
