@@ -4,12 +4,12 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import select, update
+from sqlalchemy import select, text, update
 from sqlalchemy.orm import Session
 
 from db.clock import db_now
 from db.rows import JobRow
-from db.states import FINAL_STATES
+from db.states import OPEN_STATES
 
 _EXCLUSIVE_FOR = timedelta(minutes=2)
 _FIRST_PAUSE = timedelta(seconds=5)
@@ -31,8 +31,10 @@ def take_cleanup(session: Session, queue: str) -> Cleanup | None:
         select(JobRow)
         .where(
             JobRow.queue == queue,
-            JobRow.cleanup_needed,
-            JobRow.state.in_(FINAL_STATES),
+            # SQLite takes the index of what is to be cleaned up only for a condition in that index's own words, and
+            # with the final states by name another one, which leads through every job that ever ended.
+            text("jobs.cleanup_needed"),
+            JobRow.state.not_in(OPEN_STATES),
             (JobRow.cleanup_after.is_(None)) | (JobRow.cleanup_after < db_now()),
         )
         .limit(1)

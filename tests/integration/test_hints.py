@@ -8,6 +8,7 @@ from sqlalchemy import event
 from api.waiting import Waits
 from db.bulk import submit_all
 from db.claims import Claimant, Token, claim
+from db.cleanup import take_cleanup
 from db.due import settle_waiting
 from db.engine import Database
 from db.finish import fail
@@ -186,9 +187,11 @@ def test_chores_of_every_second_do_not_go_through_the_backlog(sqlite_database: D
         count_marks(session, "cpu", older_than=timedelta(0))
         next_hints(session, "cpu")
         enforce_deadlines(session)
-    hinted, counted, best, *overdue = [plan.split(" INDEX ")[-1].split(" (")[0] for plan in plans]
+        take_cleanup(session, "cpu")
+    hinted, counted, best, *overdue, cleanup = [plan.split(" INDEX ")[-1].split(" (")[0] for plan in plans]
     assert (hinted, counted, best) == ("ix_jobs_hinted", "ix_jobs_hinted", "ix_jobs_order")
     assert set(overdue) == {"ix_jobs_deadline"}
+    assert cleanup == "ix_jobs_cleanup"
 
 
 def test_what_a_queued_job_waits_for_names_a_kind_that_nobody_takes(
