@@ -11,7 +11,9 @@ from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session, sessionmaker
 
 _BUSY_TIMEOUT_MS = 30_000
-_IDLE_IN_TRANSACTION = "25P03"
+# States of a server or a session in which nothing can be written, although nothing is wrong with the statement: the
+# transaction was idle or took too long, or the server is a standby, as just after a failover.
+_OUTAGES = frozenset({"25P03", "25P04", "25006"})
 # Who asks for a connection is a thread, of which each process has a bounded number; none has to wait for another's.
 _POOL = {"pool_size": 8, "max_overflow": -1}
 _POSTGRES_TIMEOUTS_MS = {
@@ -66,7 +68,7 @@ class Database:
         if not self.is_sqlite:
             limits = _postgres_limits(url)
             engine = create_engine(url, hide_parameters=True, pool_pre_ping=True, connect_args=limits, **_POOL)
-            event.listen(engine, "handle_error", _a_lost_session_is_an_outage)
+            event.listen(engine, "handle_error", _as_an_outage)
             return engine
         engine = create_engine(url, hide_parameters=True, **_POOL)
         _prepare_sqlite(engine, synchronous="FULL" if durable else "NORMAL", begin=begin)
@@ -82,11 +84,12 @@ def _postgres_limits(url: URL) -> dict[str, Any]:
     return {name: value for name, value in arguments.items() if name == "options" or name not in url.query}
 
 
-def _a_lost_session_is_an_outage(context: ExceptionContext) -> None:
-    """Who froze inside a transaction finds its session ended. That is reported in the class of internal errors; callers
-    are prepared for a database that went away, an ``OperationalError``."""
+def _as_an_outage(context: ExceptionContext) -> None:
+    """Who froze inside a transaction finds its session ended; who is still connected to what is a standby now can't
+    write. Both are reported in the class of internal errors; callers are prepared for a database that went away, an
+    ``OperationalError``, after which each connection is made anew."""
     error = context.original_exception
-    if getattr(error, "sqlstate", None) == _IDLE_IN_TRANSACTION:
+    if getattr(error, "sqlstate", None) in _OUTAGES:
         context.is_disconnect = True
         raise OperationalError(context.statement, None, error, hide_parameters=True) from error
 
