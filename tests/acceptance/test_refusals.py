@@ -9,6 +9,7 @@ import pytest
 
 from tests.acceptance.automl import left_in_h2o, submit_automl
 from tests.acceptance.program import Program
+from tests.waiting import until
 from turnout import Client
 from turnout.errors import Invalid
 from turnout.records import File
@@ -27,7 +28,9 @@ def refused(client: Client, dataset: File, **changes: object) -> str:
 
 def jobs_in_h2o(program: Program) -> list[Any]:
     """The keys of all jobs that the embedded cluster ever had."""
-    cluster = json.loads((program.home / "h2o" / "cluster.json").read_text())
+    announced = program.home / "h2o" / "cluster.json"
+    until(announced.exists, 120, what="the cluster")
+    cluster = json.loads(announced.read_text())
     answer = httpx.get(f"{cluster['url']}/3/Jobs", auth=(cluster["user"], cluster["password"]), timeout=30)
     return [job["key"]["name"] for job in answer.raise_for_status().json()["jobs"]]
 

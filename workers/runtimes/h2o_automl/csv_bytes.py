@@ -11,7 +11,7 @@ from pathlib import Path
 from tasks.errors import InvalidInput
 
 _CHUNK_BYTES = 1 << 20
-_BLANK_LINE = re.compile(rb"\n[\r\n]|\r\r")
+_BLANK_LINES = (b"\n\n", b"\n\r", b"\r\r")
 
 
 def open_bytes(path: Path, role: str) -> io.BufferedReader:
@@ -25,58 +25,67 @@ def open_bytes(path: Path, role: str) -> io.BufferedReader:
     return path.open("rb")
 
 
-class WatchedBytes:
-    """A binary file that is read once from its beginning, and stops where it is no UTF-8 text or holds a NUL byte.
-
-    ``ending`` is added at its end. Afterwards it tells what a quick reader has to know: where the first quote is,
-    whether there are quotes after spaces (``late``) or before other characters (``odd``), blank lines, and lines that
-    begin with #.
-    """
+class EndedBytes:
+    """A binary file with something more at its end, for a reader of files."""
 
     closed = False
 
-    def __init__(self, file: io.BufferedReader, separator: str, ending: bytes = b"") -> None:
+    def __init__(self, file: io.BufferedReader, ending: bytes) -> None:
+        self._file = file
+        self._ending = ending
+
+    def read(self, size: int = -1) -> bytes:
+        chunk = self._file.read(size)
+        if not chunk:
+            chunk, self._ending = self._ending, b""
+        return chunk
+
+    def close(self) -> None:
+        self._file.close()
+
+
+class WatchedBytes:
+    """What a file's bytes show before they are parsed, chunk by chunk.
+
+    ``bad_byte`` is where it is no UTF-8 text or holds a NUL byte, ``first_quote`` where the first quote is.
+    ``late_quotes`` stand after spaces: some readers take them for the beginning of a quoted field, others for text.
+    ``odd_quotes`` are those before another character, as parts of the text or ends of fields that go on in spite of it,
+    and a number of quotes that is odd. ``marked_lines`` begin with #.
+    """
+
+    def __init__(self, separator: str) -> None:
         self.bad_byte: int | None = None
         self.first_quote: int | None = None
         self.late_quotes = False
         self.odd_quotes = False
         self.blank_lines = False
         self.marked_lines = False
-        self._file = file
+        self._quotes = 0
         self._decoder = codecs.getincrementaldecoder("utf-8")()
         cut = re.escape(separator.encode())
-        # Some readers take it for the beginning of a quoted field, others for text.
         self._late_quote = re.compile(rb'(?:[\r\n]|%b) +"' % cut)
-        # A part of the text, or the end of a field that goes on in spite of it.
         self._odd_quote = re.compile(rb'[^\r\n%b]"[^\r\n"%b]' % (cut, cut))
         self._marked_line = re.compile(rb"[\r\n] *#")
         self._position = 0
         self._tail = b""
-        self._ending = ending
 
-    def read(self, size: int = -1) -> bytes:
-        chunk = b"" if self.bad_byte is not None else self._file.read(size)
+    def see(self, chunk: bytes) -> None:
+        """Take in the next bytes; none at the end."""
         self._check(chunk)
-        if self.bad_byte is not None:
-            return b""
-        if not chunk:
-            ending, self._ending = self._ending, b""
-            return ending
         seam = self._tail + chunk
         if b'"' in chunk:
             if self.first_quote is None:
                 self.first_quote = self._position + chunk.index(b'"')
+            self._quotes += chunk.count(b'"')
             self.late_quotes = self.late_quotes or self._late_quote.search(seam) is not None
             self.odd_quotes = self.odd_quotes or self._odd_quote.search(seam) is not None
+        self.blank_lines = self.blank_lines or any(ends in seam for ends in _BLANK_LINES)
+        if b"#" in seam:
+            self.marked_lines = self.marked_lines or self._marked_line.search(seam) is not None
         self._position += len(chunk)
-        if not self.blank_lines:
-            self.blank_lines = _BLANK_LINE.search(seam) is not None
-        self.marked_lines = self.marked_lines or self._marked_line.search(seam) is not None
         self._tail = chunk[-64:]
-        return chunk
-
-    def close(self) -> None:
-        self._file.close()
+        if not chunk:
+            self.odd_quotes = self.odd_quotes or self._quotes % 2 == 1
 
     def _check(self, chunk: bytes) -> None:
         kept = len(self._decoder.getstate()[0])
@@ -87,6 +96,18 @@ class WatchedBytes:
         nul = chunk.find(b"\x00")
         if nul >= 0:
             self.bad_byte = min(self._position + nul, self.bad_byte or self._position + nul)
+
+
+def look_through(path: Path, role: str, separator: str) -> WatchedBytes:
+    """Look at all bytes of a file, or at those until one can't be part of a text."""
+    watched = WatchedBytes(separator)
+    with open_bytes(path, role) as file:
+        more = True
+        while more and watched.bad_byte is None:
+            chunk = file.read(_CHUNK_BYTES)
+            watched.see(chunk)
+            more = bool(chunk)
+    return watched
 
 
 def refuse_bad_byte(path: Path, role: str, position: int, separator: str, columns: tuple[str, ...]) -> InvalidInput:

@@ -14,7 +14,15 @@ import pyarrow.csv as pa_csv
 
 from tasks.errors import InvalidInput
 from workers.runtimes.h2o_automl.column_facts import FeaturePass, TargetFacts
-from workers.runtimes.h2o_automl.csv_bytes import WatchedBytes, line_until, open_bytes, refuse_bad_byte, text_lines
+from workers.runtimes.h2o_automl.csv_bytes import (
+    EndedBytes,
+    WatchedBytes,
+    line_until,
+    look_through,
+    open_bytes,
+    refuse_bad_byte,
+    text_lines,
+)
 
 # The longest line that the quick reader takes, and the longest field of all.
 _BLOCK_BYTES = 16 << 20
@@ -78,16 +86,16 @@ class CsvRows:
 
     def read(self, target: str, *, classes: frozenset[str] | None) -> RowPass:
         """Read all rows. Raises ``InvalidInput`` that names the first line where they aren't what they should be."""
-        begin = partial(RowPass, self._layout, target, classes=classes)
-        seen, ragged = begin(), _Ragged()
-        watched, ended = self._read_quickly(seen, ragged)
-        self._watched = watched
+        watched = self._watched = look_through(self._path, self._role, self._layout.separator)
         if watched.bad_byte is not None:
             columns = self._layout.columns
             raise refuse_bad_byte(self._path, self._role, watched.bad_byte, self._layout.separator, columns)
-        if not ended or watched.odd_quotes:
+        if watched.odd_quotes:
             self._require_clean_quotes()
-        if not ended or watched.late_quotes or self._layout.leading_blank:
+        begin = partial(RowPass, self._layout, target, classes=classes)
+        seen, ragged = begin(), _Ragged()
+        if watched.late_quotes or self._layout.leading_blank or not self._read_quickly(seen, ragged):
+            self._require_clean_quotes()
             seen, ragged = begin(), _Ragged()
             self._read_exactly(seen, ragged)
         if ragged.first is not None:
@@ -113,29 +121,26 @@ class CsvRows:
     def place(self, row: int) -> str:
         return f"line {self.line_of(row + 1)}"
 
-    def _read_quickly(self, seen: RowPass, ragged: _Ragged) -> tuple[WatchedBytes, bool]:
+    def _read_quickly(self, seen: RowPass, ragged: _Ragged) -> bool:
         """Whether that came to the file's end: not where a quote is never closed, and not where lines are very long."""
+        ended = False
         with open_bytes(self._path, self._role) as file:
             ending = "\n" + self._layout.separator.join([_END] * len(self._layout.columns)) + "\n"
-            watched = WatchedBytes(file, self._layout.separator, ending.encode())
-            ended = False
             try:
-                for batch in self._batches(watched, ragged):
+                for batch in self._batches(EndedBytes(file, ending.encode()), ragged):
                     ended = batch.num_rows > 0 and batch.column(0)[-1].as_py() == _END
                     rows = batch.slice(0, batch.num_rows - ended)
                     if rows.num_rows:
                         seen.see(rows.columns)
             except pa.ArrowInvalid:
                 ended = ragged.too_many
-            while watched.read(_BLOCK_BYTES):
-                pass
-        return watched, ended
+        return ended
 
-    def _batches(self, watched: WatchedBytes, ragged: _Ragged) -> Iterator[pa.RecordBatch]:
+    def _batches(self, file: EndedBytes, ragged: _Ragged) -> Iterator[pa.RecordBatch]:
         names = [str(index) for index in range(len(self._layout.columns))]
         # One thread: with several, rows that don't fit have no number.
         yield from pa_csv.open_csv(
-            pa.PythonFile(watched, "r"),
+            pa.PythonFile(file, "r"),
             read_options=pa_csv.ReadOptions(
                 use_threads=False, block_size=_BLOCK_BYTES, column_names=names, skip_rows_after_names=1
             ),

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from tasks.errors import InvalidInput
 from workers.runtimes.h2o_automl.column_facts import MISSING_WORDS, TableFacts
-from workers.runtimes.h2o_automl.csv_bytes import WatchedBytes, open_bytes, refuse_bad_byte
+from workers.runtimes.h2o_automl.csv_bytes import look_through, open_bytes, refuse_bad_byte
 from workers.runtimes.h2o_automl.csv_rows import CsvRows, Layout
 
 SEPARATORS = (",", ";", "\t", "|")
@@ -135,10 +135,7 @@ def _require_text(path: Path, role: str, separator: str, columns: Sequence[str])
     """Refuse a header with bytes that are no text."""
     if not _NO_TEXT.search("".join(columns)):
         return
-    with open_bytes(path, role) as file:
-        watched = WatchedBytes(file, separator)
-        while watched.read(_SAMPLE_CHARACTERS):
-            pass
+    watched = look_through(path, role, separator)
     if watched.bad_byte is not None:
         raise refuse_bad_byte(path, role, watched.bad_byte, separator, ())
 
