@@ -112,10 +112,13 @@ class Supervisor:
             execution.shut_down()
 
     def close(self) -> None:
-        """The last step, when no job runs any more."""
+        """The last step, when no job runs any more. To a database that is away the worker will look lost."""
         self._slots.close()
-        with self._database.write() as session:
-            worker_rows.stopped(session, self._claimant.worker_id)
+        try:
+            with self._database.write() as session:
+                worker_rows.stopped(session, self._claimant.worker_id)
+        except OperationalError:
+            log.warning("goodbye_not_written")
 
     def _run_in(self, slot: Slot, job_id: str) -> State | None:
         asked_at = time.monotonic()

@@ -85,3 +85,14 @@ def test_it_costs_no_job(database: Database, outage: tuple[Database, Outage], wo
     for job_id in (running, afterwards):
         assert wait_for(database, job_id).state == State.SUCCEEDED
         assert story(database, job_id) == [(1, "succeeded", "completed")]
+
+
+@pytest.mark.parametrize("outage", ["postgres killed"], indirect=True)
+def test_a_worker_that_is_told_to_end_meanwhile_ends(
+    database: Database, outage: tuple[Database, Outage], workers: Workers, queued: Queued
+) -> None:
+    worker = workers.start()
+    assert wait_for(database, queued()).state == State.SUCCEEDED
+    with outage[1]():
+        worker.terminate()
+        assert workers.wait_for_exit(worker) == 0
