@@ -4,11 +4,13 @@ import argparse
 import os
 import socket
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
 import structlog
 from celery import Celery, signals
+from sqlalchemy.exc import OperationalError, ProgrammingError
 
 import db
 import tasks
@@ -31,6 +33,8 @@ from workers.supervisor import Supervisor
 from workers.threads import end_with_any_thread
 
 log = structlog.get_logger()
+
+_RETRY_SECONDS = 1.0
 
 
 def check_rooms() -> None:
@@ -76,16 +80,7 @@ def _assemble(
 ) -> Supervisor:
     database = Database(data.url)
     kinds = load_kinds(broker.kinds)
-    with database.write() as session:
-        worker_id = worker_rows.register(
-            session,
-            name=name,
-            hostname=socket.gethostname(),
-            pid=os.getpid(),
-            queue=queue,
-            slots=slots,
-            kinds=sorted(kinds),
-        )
+    worker_id = _register(database, name=name, queue=queue, slots=slots, kinds=sorted(kinds))
     supervisor = Supervisor(
         settings=settings,
         data=data,
@@ -99,6 +94,20 @@ def _assemble(
     register_kinds(app, kinds, supervisor.carry)
     RemoteControl(database, supervisor.wake).install()
     return supervisor
+
+
+def _register(database: Database, *, name: str, queue: str, slots: int, kinds: list[str]) -> str:
+    """Enter this worker in the database, waiting for one that is away or not migrated yet; returns its id."""
+    hostname, pid = socket.gethostname(), os.getpid()
+    while True:
+        try:
+            with database.write() as session:
+                return worker_rows.register(
+                    session, name=name, hostname=hostname, pid=pid, queue=queue, slots=slots, kinds=kinds
+                )
+        except (OperationalError, ProgrammingError) as exc:
+            log.warning("worker_not_registered_yet", why=str(exc.orig))
+            time.sleep(_RETRY_SECONDS)
 
 
 def _consume(app: Celery, supervisor: Supervisor, *, name: str, queue: str, slots: int) -> int:

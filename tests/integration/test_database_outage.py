@@ -96,3 +96,17 @@ def test_a_worker_that_is_told_to_end_meanwhile_ends(
     with outage[1]():
         worker.terminate()
         assert workers.wait_for_exit(worker) == 0
+
+
+def test_a_worker_that_starts_meanwhile_waits_for_its_end(
+    database: Database, outage: tuple[Database, Outage], workers: Workers, queued: Queued
+) -> None:
+    job_id = queued()
+    log = workers.home / "workers.log"
+    with outage[1]():
+        worker = workers.start()
+        if not database.is_sqlite:
+            until(lambda: "worker_not_registered_yet" in log.read_text(), what="a worker that finds no database")
+    assert wait_for(database, job_id).state == State.SUCCEEDED
+    assert story(database, job_id) == [(1, "succeeded", "completed")]
+    assert worker.is_running()
