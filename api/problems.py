@@ -37,10 +37,12 @@ class Problem(HTTPException):
         *,
         errors: Sequence[FieldError] = (),
         headers: Mapping[str, str] | None = None,
+        state: str | None = None,
     ) -> None:
         super().__init__(status_code=status.value, detail=detail, headers=dict(headers or {}))
         self.code = code
         self.errors = errors
+        self.state = state
 
 
 class FieldErrorView(BaseModel):
@@ -52,7 +54,7 @@ class FieldErrorView(BaseModel):
 
 
 class ProblemView(BaseModel):
-    """What every error looks like (RFC 9457, application/problem+json)."""
+    """What every error looks like (RFC 9457, application/problem+json). ``state``: of the job, where that is why."""
 
     type: str
     title: str
@@ -60,6 +62,7 @@ class ProblemView(BaseModel):
     detail: str
     code: str
     errors: list[FieldErrorView] | None = None
+    state: str | None = None
 
 
 def not_found(what: str, identifier: str) -> Problem:
@@ -84,6 +87,8 @@ def respond(problem: Problem) -> JSONResponse:
     }
     if problem.errors:
         body["errors"] = [vars(error) for error in problem.errors]
+    if problem.state is not None:
+        body["state"] = problem.state
     return JSONResponse(body, problem.status_code, problem.headers, media_type="application/problem+json")
 
 

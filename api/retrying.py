@@ -17,7 +17,7 @@ from db.jobs import after_ids, find
 from db.owners import KeyHolder
 from db.rows import JobRow
 from db.states import State
-from db.submit import IdempotencyConflict, NewJob, earlier_submission, keep_key, submit
+from db.submit import IdempotencyConflict, NewJob, UnknownReference, earlier_submission, keep_key, submit
 from tasks.contracts import JobSpec
 from tasks.kind import Kind
 
@@ -42,10 +42,18 @@ def _accept(services: Services, holder: KeyHolder, job_id: str, key: str | None)
         old = find(session, job_id, visible_owner(holder))
         if old is None:
             raise not_found("job", job_id)
-        job = submit(session, _same_again(session, services, old))
+        job = _submit(session, _same_again(session, services, old), old)
         if key is not None:
             keep_key(session, holder.owner_id, job, key=key, body_sha256=sha256)
         return job, True
+
+
+def _submit(session: Session, new: NewJob, old: JobRow) -> JobRow:
+    try:
+        return submit(session, new)
+    except UnknownReference as exc:
+        # It was deleted since it was looked at.
+        raise _inputs_missing(old, f"There is no file or job {exc.args[0]!r}.") from exc
 
 
 def _earlier(session: Session, holder: KeyHolder, key: str, sha256: str) -> JobRow | None:
@@ -60,17 +68,18 @@ def _same_again(session: Session, services: Services, old: JobRow) -> NewJob:
     """What was asked for then. It begins now, so it has no ``run_at``, and its deadline is as far away as it was."""
     if State(old.state) not in (State.FAILED, State.CANCELLED):
         raise _refused(
-            "not_retryable", f"The job is {old.state}; only one that failed or was cancelled can be retried."
+            old, "not_retryable", f"The job is {old.state}; only one that failed or was cancelled can be retried."
         )
     kind = services.kinds.get(old.kind)
     if kind is None:
-        raise _refused("unknown_kind", f"This server no longer has the kind {old.kind!r}; the job can't run again.")
+        raise _refused(
+            old, "unknown_kind", f"This server no longer has the kind {old.kind!r}; the job can't run again."
+        )
     spec = _spec(kind, old)
     after = after_ids(session, [old.id])[old.id]
-    _require_hope(session, after)
+    _require_hope(session, old, after)
     if missing := missing_inputs(session, spec, old.owner_id, after):
-        complaints = " ".join(f"{error.field}: {error.message}" for error in missing)
-        raise _refused("inputs_missing", f"The job's data is gone; submit a new job with other data. {complaints}")
+        raise _inputs_missing(old, " ".join(f"{error.field}: {error.message}" for error in missing))
     return NewJob(
         owner_id=old.owner_id,
         kind=old.kind,
@@ -95,23 +104,27 @@ def _spec(kind: Kind, old: JobRow) -> JobSpec:
     except ValidationError as exc:
         fields = ", ".join(dict.fromkeys(".".join(map(str, error["loc"])) or "spec" for error in exc.errors()))
         detail = f"The job's spec no longer fits its kind ({fields}); submit a new job."
-        raise _refused("spec_outdated", detail) from exc
+        raise _refused(old, "spec_outdated", detail) from exc
     if old.queue not in kind.queues:
         raise _refused(
-            "spec_outdated", f"Jobs of this kind no longer run in the queue {old.queue!r}; submit a new job."
+            old, "spec_outdated", f"Jobs of this kind no longer run in the queue {old.queue!r}; submit a new job."
         )
     return spec
 
 
-def _require_hope(session: Session, after: Sequence[str]) -> None:
+def _require_hope(session: Session, old: JobRow, after: Sequence[str]) -> None:
     for job_id in after:
         state = State(session.get_one(JobRow, job_id).state)
         if state.is_final and state is not State.SUCCEEDED:
             detail = (
                 f"Job {job_id}, after which this one runs, is {state}: retry that one, then submit this one after it."
             )
-            raise _refused("dependency_failed", detail)
+            raise _refused(old, "dependency_failed", detail)
 
 
-def _refused(code: str, detail: str) -> Problem:
-    return Problem(HTTPStatus.CONFLICT, code, detail)
+def _inputs_missing(old: JobRow, complaints: str) -> Problem:
+    return _refused(old, "inputs_missing", f"The job's data is gone; submit a new job with other data. {complaints}")
+
+
+def _refused(old: JobRow, code: str, detail: str) -> Problem:
+    return Problem(HTTPStatus.CONFLICT, code, detail, state=old.state)

@@ -41,9 +41,10 @@ def end(server: Server, job_id: str, how: Literal["cancel", "stop"]) -> Plan[Job
     try:
         answer = yield from call(server, post(f"{_job(job_id)}/{how}"), repeatable=True, patience=patience)
     except Conflict as exc:
-        record = yield from _job_in_conflict(server, job_id, exc)
-        if patience.failures and (record.state, record.reason) in _HEEDED[how]:
-            return record
+        if patience.failures or exc.state is None:
+            record = yield from _job_in_conflict(server, job_id, exc)
+            if patience.failures and (record.state, record.reason) in _HEEDED[how]:
+                return record
         raise
     return understood(server, answer, parse_job)
 
@@ -53,13 +54,15 @@ def retry(server: Server, job_id: str, idempotency_key: str | None) -> Plan[JobR
     try:
         answer = yield from call(server, request, repeatable=True)
     except Conflict as exc:
-        yield from _job_in_conflict(server, job_id, exc)
+        if exc.state is None:
+            yield from _job_in_conflict(server, job_id, exc)
         raise
     return understood(server, answer, parse_job)
 
 
 def _job_in_conflict(server: Server, job_id: str, conflict: Conflict) -> Plan[JobRecord]:
-    """The job, and its state for the error. Raises the conflict itself when the job can't be read: it tells more."""
+    """The job, and its state for the error, which older servers leave out. Raises the conflict itself when the job
+    can't be read: it tells more."""
     try:
         record = yield from job(server, job_id)
     except TurnoutError:

@@ -164,4 +164,8 @@ def refused(status: int, problem: Mapping[str, Any]) -> Refused:
     code = str(problem.get("code") or f"http_{status}")
     detail = str(problem.get("detail") or f"The server answered with the status {status}.")
     made = _BY_STATUS.get(status) or (ServerTrouble if status >= 500 else Invalid)
-    return made(status, code, detail, errors)
+    error = made(status, code, detail, errors)
+    state = problem.get("state")
+    if isinstance(error, Conflict) and isinstance(state, str):
+        error.state = state
+    return error

@@ -79,7 +79,7 @@ def _end(services: Services, holder: KeyHolder, job_id: str, request: StopReques
             request_stop(session, job, request)
         except AlreadyFinal as exc:
             detail = f"The job is {job.state} already; there is nothing left to {request}."
-            raise Problem(HTTPStatus.CONFLICT, "job_is_final", detail) from exc
+            raise Problem(HTTPStatus.CONFLICT, "job_is_final", detail, state=job.state) from exc
         session.refresh(job)
         view = job_view(session, job)
     if view.state == State.RUNNING:

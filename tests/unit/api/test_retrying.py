@@ -112,6 +112,29 @@ def test_only_a_portable_checkpoint_goes_to_a_retry(client: TestClient, serving:
         assert row_of(serving, job_id).cleanup_needed is not portable
 
 
+def test_a_refusal_tells_the_jobs_state(client: TestClient, worker: HandWorker) -> None:
+    job_id = submitted(client)
+    assert retry(client, job_id).json()["state"] == "queued"
+    worker.fail(worker.start(job_id), "It broke.")
+    for how in ("cancel", "stop"):
+        answer = client.post(f"/v1/jobs/{job_id}/{how}")
+        assert (answer.status_code, answer.json()["state"]) == (409, "failed"), how
+    assert "state" not in client.get("/v1/jobs/nobody").json()
+
+
+def test_a_file_that_goes_while_it_is_looked_at(
+    client: TestClient, worker: HandWorker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file_id = upload(client)
+    old = failed(client, worker, spec={"text": "x", "dataset": {"file": file_id}})
+    client.delete(f"/v1/files/{file_id}")
+    # As if the deletion had committed just after the look.
+    monkeypatch.setattr("api.retrying.missing_inputs", lambda *_: [])
+    answer = retry(client, old)
+    assert (answer.status_code, answer.json()["code"], answer.json()["state"]) == (409, "inputs_missing", "failed")
+    assert file_id in answer.json()["detail"]
+
+
 def test_a_retry_holds_its_files(client: TestClient, serving: Serving, worker: HandWorker) -> None:
     file_id = upload(client)
     old = failed(client, worker, spec={"text": "x", "dataset": {"file": file_id}})

@@ -83,9 +83,19 @@ def test_ending_a_job_is_no_conflict_with_itself(client: Client, line: Misbehavi
     line.faults = [Lose()]
     assert getattr(job, how)().state == "cancelled"
     assert job.state == "cancelled"
+    asked = len(line.seen)
     with pytest.raises(Conflict) as caught:
         getattr(job, how)()
-    assert caught.value.state == "cancelled"
+    assert (caught.value.state, len(line.seen) - asked) == ("cancelled", 1)
+
+
+@pytest.mark.parametrize("how", ["cancel", "stop", "retry"])
+def test_a_conflict_without_the_jobs_state_is_looked_into(client: Client, line: Misbehaving, how: str) -> None:
+    job = client.submit("count_words", SPEC)
+    line.faults = [Say(409, body=PROBLEM)]
+    with pytest.raises(Conflict, match=r"The sentence\.") as caught:
+        getattr(job, how)()
+    assert caught.value.state == "queued"
 
 
 def test_a_cancel_that_came_too_late_is_one(client: Client, line: Misbehaving, worker: HandWorker) -> None:
