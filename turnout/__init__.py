@@ -4,51 +4,47 @@
 import importlib
 from typing import TYPE_CHECKING
 
-from turnout.client import Client
-from turnout.errors import (
-    BrokenDownload,
-    ClientClosed,
-    Conflict,
-    FieldError,
-    Invalid,
-    JobCancelled,
-    JobFailed,
-    NotAllowed,
-    NotFound,
-    Refused,
-    ServerTrouble,
-    ServerUnreachable,
-    StorageFull,
-    TooLarge,
-    TurnoutError,
-    Unusable,
-    WaitedTooLong,
-)
-from turnout.job import Job
-from turnout.records import (
-    AcceptedJob,
-    Artifact,
-    Attempt,
-    Event,
-    File,
-    HealthRecord,
-    JobRecord,
-    KindRecord,
-    Leaderboard,
-    LeaderboardRow,
-    Progress,
-    QueueRecord,
-    ReadinessRecord,
-    WorkerRecord,
-)
-from turnout.submissions import Submission
-
 if TYPE_CHECKING:
     from turnout.async_client import AsyncClient
     from turnout.async_job import AsyncJob
-
-# Imported only when used: asyncio would lengthen the start of every command.
-_LAZY = {"AsyncClient": "turnout.async_client", "AsyncJob": "turnout.async_job"}
+    from turnout.client import Client
+    from turnout.errors import (
+        BrokenDownload,
+        ClientClosed,
+        Conflict,
+        FieldError,
+        Invalid,
+        JobCancelled,
+        JobFailed,
+        NotAllowed,
+        NotFound,
+        Refused,
+        ServerTrouble,
+        ServerUnreachable,
+        StorageFull,
+        TooLarge,
+        TurnoutError,
+        Unusable,
+        WaitedTooLong,
+    )
+    from turnout.job import Job
+    from turnout.records import (
+        AcceptedJob,
+        Artifact,
+        Attempt,
+        Event,
+        File,
+        HealthRecord,
+        JobRecord,
+        KindRecord,
+        Leaderboard,
+        LeaderboardRow,
+        Progress,
+        QueueRecord,
+        ReadinessRecord,
+        WorkerRecord,
+    )
+    from turnout.submissions import Submission
 
 __all__ = [
     "AcceptedJob",
@@ -89,8 +85,26 @@ __all__ = [
     "WorkerRecord",
 ]
 
+# Loaded only when used: the command must begin to run before that, to be ended by Ctrl-C in order, and asyncio would
+# lengthen the start of every command. What is not named here is an error or a record.
+_PLACES = {
+    "AsyncClient": "turnout.async_client",
+    "AsyncJob": "turnout.async_job",
+    "Client": "turnout.client",
+    "Job": "turnout.job",
+    "Submission": "turnout.submissions",
+}
+
 
 def __getattr__(name: str) -> object:
-    if name not in _LAZY:
+    if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module(_LAZY[name]), name)
+    places = [_PLACES[name]] if name in _PLACES else ["turnout.errors", "turnout.records"]
+    modules = map(importlib.import_module, places)
+    found: object = next(getattr(module, name) for module in modules if hasattr(module, name))
+    globals()[name] = found
+    return found
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

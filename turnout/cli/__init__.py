@@ -1,5 +1,33 @@
 """``turnout`` in a terminal."""
 
-from turnout.cli.app import cli, main
+import os
+import signal
+import sys
 
-__all__ = ["cli", "main"]
+# Of ``endings.Exit``, which may not be loaded yet.
+_INTERRUPTED = 130
+
+
+def main() -> None:
+    """The console script. Ctrl-C ends it without a traceback from the first line to the last."""
+    heeds_ctrl_c = signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    if heeds_ctrl_c:
+        # An exception in the midst of an import may come out as another one.
+        signal.signal(signal.SIGINT, _leave)
+    # Only here: loading it takes most of the time of a short command.
+    from turnout.cli.app import main as run
+
+    if heeds_ctrl_c:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        run()
+    except KeyboardInterrupt:
+        sys.exit(_INTERRUPTED)
+    finally:
+        # Who presses Ctrl-C twice meets the interpreter as it ends.
+        if heeds_ctrl_c:
+            signal.signal(signal.SIGINT, _leave)
+
+
+def _leave(_signal: int, _frame: object) -> None:
+    os._exit(_INTERRUPTED)

@@ -21,6 +21,12 @@ _LAZY = {"up": ("turnout.cli.up", "up"), "doctor": ("turnout.cli.doctor", "docto
 class _Commands(click.Group):
     """Turns the SDK's errors into exit codes."""
 
+    def make_context(self, *given: Any, **more: Any) -> click.Context:
+        try:
+            return super().make_context(*given, **more)
+        except KeyboardInterrupt as exc:
+            raise Ended("Interrupted.", Exit.INTERRUPTED) from exc
+
     def invoke(self, ctx: click.Context) -> Any:
         try:
             return super().invoke(ctx)
@@ -88,6 +94,6 @@ for _command in (
 
 
 def main() -> None:
-    """The console script."""
+    """Runs the command that this process was started with, and ends the process."""
     prepare()
     cli(prog_name="turnout")

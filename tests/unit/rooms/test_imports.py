@@ -32,7 +32,7 @@ def test_kinds_load_no_ml_library() -> None:
 
 
 def test_the_sdk_and_the_command_line_load_no_other_room() -> None:
-    loaded = modules_after("import turnout, turnout.cli, turnout.stack")
+    loaded = modules_after("import turnout.client, turnout.async_client, turnout.cli.app, turnout.stack")
     assert not loaded & (ROOMS | ML_LIBRARIES | {"celery", "sqlalchemy", "fastapi", "pydantic"})
 
 

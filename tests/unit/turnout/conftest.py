@@ -12,7 +12,7 @@ from click.testing import CliRunner, Result
 from tests.unit.api.serving import HandWorker, Serving, make_serving
 from tests.waiting import until
 from turnout import Client
-from turnout.cli import cli
+from turnout.cli.app import cli
 
 
 class Server:

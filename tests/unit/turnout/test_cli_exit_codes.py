@@ -10,7 +10,7 @@ from click.testing import Result
 from tests.unit.api.serving import Background, HandWorker
 from tests.waiting import until
 from turnout import Client
-from turnout.cli import cli
+from turnout.cli.app import cli
 from turnout.cli.endings import Exit
 
 Turnout = Callable[..., Result]

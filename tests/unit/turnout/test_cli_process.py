@@ -162,6 +162,17 @@ def test_ctrl_c_detaches(start: Start, server: Server, client: Client, job_id: s
     assert client.job(job_id).state == "queued"
 
 
+def test_ctrl_c_while_the_command_still_loads(start: Start, tmp_path: Path) -> None:
+    slow = tmp_path / "path" / "httpx.py"
+    slow.parent.mkdir()
+    slow.write_text("import os, time\nos.write(1, b'loading')\ntime.sleep(60)\n")
+    process = start("ls", environment={"PYTHONPATH": str(slow.parent)})
+    assert process.stdout is not None
+    assert os.read(process.stdout.fileno(), 7) == b"loading"
+    process.send_signal(signal.SIGINT)
+    assert outcome(process) == (Exit.INTERRUPTED, "", "")
+
+
 def test_ctrl_c_after_a_submission_says_which_job_goes_on(start: Start, client: Client) -> None:
     process = start("submit", "count_words", "--text", "mine alone", "--wait")
     job = until(lambda: next((job for job in client.jobs(limit=5) if job.record.spec["text"] == "mine alone"), None))

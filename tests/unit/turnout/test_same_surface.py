@@ -2,9 +2,12 @@
 
 import inspect
 import re
+import subprocess
+import sys
 
 import pytest
 
+import turnout
 from turnout import AsyncClient, AsyncJob, Client, Job
 
 PAIRS = [(Client, AsyncClient), (Job, AsyncJob)]
@@ -42,3 +45,13 @@ def test_the_same_names_signatures_and_words(blocking: type, awaiting: type) -> 
 def test_everything_public_is_explained(cls: type) -> None:
     bare = [name for name, member in surface(cls).items() if not inspect.getdoc(member)]
     assert set(bare) <= _OWN_WORDS | {"id", "kind"}
+
+
+def test_every_public_name_is_there_and_loaded_only_when_used() -> None:
+    assert all(getattr(turnout, name).__module__.startswith("turnout.") for name in turnout.__all__)
+    assert set(turnout.__all__) <= set(dir(turnout))
+    with pytest.raises(AttributeError, match="'Clients'"):
+        turnout.Clients  # noqa: B018 - the look alone raises
+    program = "import sys, turnout, turnout.cli; print('httpx' in sys.modules, 'click' in sys.modules)"
+    done = subprocess.run([sys.executable, "-P", "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["False", "False"]
