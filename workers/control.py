@@ -81,6 +81,7 @@ class RemoteControl:
                 return self._last.result(timeout=_ANSWER_SECONDS)
             except NotYet:
                 log.warning("cancel_waits_for_the_database", jobs=len(ids))
+        self._last.add_done_callback(_tell_what_broke)
         return {"ok": "The database does not answer at once; the jobs will be cancelled when it does."}
 
     def _cancel(self, ids: Sequence[Any]) -> Reply:
@@ -109,6 +110,12 @@ class RemoteControl:
             else:
                 log.info("job_revoked", job_id=job_id, state=state)
                 return f"{job_id} is {state}" if state.is_final else f"{job_id} was asked to end"
+
+
+def _tell_what_broke(cancelled: "Future[Reply]") -> None:
+    """Nobody waits for it any more, so only the log can say so."""
+    if cancelled.exception() is not None:
+        log.error("cancel_broke", exc_info=cancelled.exception())
 
 
 def _request_cancel(session: Session, job_id: str) -> State:

@@ -1,14 +1,18 @@
 """What Revoke and Terminate answer, and that they don't keep Celery's main thread waiting."""
 
+import threading
 from collections.abc import Callable, Mapping
 
 import pytest
 from celery.worker.control import Panel
+from sqlalchemy.exc import IntegrityError
+from structlog.testing import capture_logs
 
 from db.claims import Token
 from db.engine import Database
 from db.states import Reason, State, StopRequest
 from tests.integration.rows import ask, job_row, wait_for
+from tests.waiting import until
 from workers import control
 from workers.control import RemoteControl
 
@@ -85,3 +89,21 @@ def test_a_database_that_does_not_answer_is_not_waited_for(
         connection.rollback()
     for job_id in (first, second):
         assert wait_for(database, job_id).state == State.CANCELLED
+
+
+def test_what_breaks_after_the_answer_is_logged(
+    database: Database, submitted: Callable[..., str], revoke: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(control, "_ANSWER_SECONDS", 0.05)
+    answered = threading.Event()
+
+    def break_later(*_: object) -> State:
+        assert answered.wait(30)
+        raise IntegrityError("UPDATE", None, Exception())
+
+    monkeypatch.setattr(control, "request_stop", break_later)
+    with capture_logs() as logs:
+        for _ in range(2):
+            assert "will be cancelled when it does" in revoke(submitted())["ok"]
+        answered.set()
+        until(lambda: [line["event"] for line in logs].count("cancel_broke") == 2, what="both in the log")
