@@ -1,6 +1,5 @@
 """The API's other calls as plans: what to ask, and what the answer means."""
 
-import uuid
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Literal, TypeVar
@@ -11,7 +10,7 @@ from turnout.parsing import parse, parse_artifacts, parse_attempts, parse_job, p
 from turnout.records import Artifact, Attempt, Event, File, JobRecord, Json, KindRecord, Leaderboard
 from turnout.server import Server
 from turnout.steps import Give, Listing, Plan, Request
-from turnout.transport import Patience, call, get, patient, post, segment, understood, usually_patient
+from turnout.transport import Patience, call, get, key_for, patient, post, segment, understood, usually_patient
 
 _Record = TypeVar("_Record")
 _PAGE = 100
@@ -50,7 +49,7 @@ def end(server: Server, job_id: str, how: Literal["cancel", "stop"]) -> Plan[Job
 
 
 def retry(server: Server, job_id: str, idempotency_key: str | None) -> Plan[JobRecord]:
-    request = post(f"{_job(job_id)}/retry", idempotency_key=idempotency_key or str(uuid.uuid4()))
+    request = post(f"{_job(job_id)}/retry", idempotency_key=key_for(idempotency_key))
     try:
         answer = yield from call(server, request, repeatable=True)
     except Conflict as exc:

@@ -27,7 +27,7 @@ def download(server: Server, path: str, target: Path, name: str) -> Plan[Path]:
         yield from _receive(server, path, arriving)
         if not arriving.is_whole():
             raise BrokenDownload(f"{target.name} arrived damaged; nothing was kept. Try again.")
-        arriving.part.replace(target)
+        arriving.keep_as(target)
     finally:
         arriving.discard()
     return target
@@ -63,9 +63,12 @@ class _Arriving:
 
     def is_whole(self) -> bool:
         """The server's tag of a file is the SHA-256 of its content."""
+        return self._digest.hexdigest() == self.etag.removeprefix("W/").strip('"')
+
+    def keep_as(self, target: Path) -> None:
         if self._file is not None:
             self._file.close()
-        return self._digest.hexdigest() == self.etag.removeprefix("W/").strip('"')
+        self.part.replace(target)
 
     def discard(self) -> None:
         if self._file is not None:
@@ -79,11 +82,15 @@ def _receive(server: Server, path: str, arriving: _Arriving) -> Plan[None]:
     while True:
         before = arriving.size_bytes
         try:
-            return (yield from _receive_once(server, path, arriving))
+            yield from _receive_once(server, path, arriving)
+            return
         except (ServerUnreachable, ServerTrouble) as exc:
             if not is_passing(exc):
                 raise
             trouble = exc
+        if arriving.is_whole():
+            # Only its proper end was lost, and no server has anything after it.
+            return
         if arriving.size_bytes > before:
             patience = patient(FOLLOWING_PATIENCE_SECONDS)
         pause = patience.pause()

@@ -75,6 +75,8 @@ def to_httpx(http: httpx.Client | httpx.AsyncClient, request: Request) -> httpx.
         )
     except httpx.InvalidURL as exc:
         raise Unusable(f"This makes no address: {exc}.") from exc
+    except UnicodeEncodeError as exc:
+        raise Unusable(f"{exc.object!r} is no text; give it in UTF-8.") from exc
 
 
 def from_httpx(response: httpx.Response, body: bytes) -> Answer:

@@ -6,13 +6,12 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Protocol
-from uuid import uuid4
 
 from turnout.parsing import parse, parse_job
 from turnout.records import AcceptedJob, Artifact, File, JobRecord, Json
 from turnout.server import Server
 from turnout.steps import Plan, Request
-from turnout.transport import call, post, understood
+from turnout.transport import call, key_for, post, understood
 
 # Sending a file may take hours, and the server answers only after it lies on its disk.
 _STORING_SECONDS = 600.0
@@ -49,8 +48,7 @@ class Submission:
 
 def submit(server: Server, submission: Submission, idempotency_key: str | None) -> Plan[JobRecord]:
     body = yield from _body(server, submission, {})
-    # With a key of its own, a submission whose answer was lost is sent again without making a second job.
-    request = post("/v1/jobs", body, idempotency_key=idempotency_key or str(uuid4()))
+    request = post("/v1/jobs", body, idempotency_key=key_for(idempotency_key))
     return understood(server, (yield from call(server, request, repeatable=True)), parse_job)
 
 
@@ -63,7 +61,7 @@ def submit_many(
         bodies.append((yield from _body(server, submission, uploaded)))
     if not bodies:
         return []
-    request = post("/v1/jobs/bulk", {"jobs": bodies}, idempotency_key=idempotency_key or str(uuid4()))
+    request = post("/v1/jobs/bulk", {"jobs": bodies}, idempotency_key=key_for(idempotency_key))
     answer = yield from call(server, request, repeatable=True)
     return understood(server, answer, lambda raw: [parse(AcceptedJob, job) for job in raw["jobs"]])
 
@@ -72,8 +70,10 @@ def upload(server: Server, path: Path) -> Plan[File]:
     """Repeated from its beginning where the connection breaks: the server keeps nothing of half an upload, and a file
     whose answer alone was lost is there twice, which does no harm."""
     media_type = mimetypes.guess_type(path.name)[0] or "application/octet-stream"
+    # File systems take names that are no text; HTTP does not.
+    name = path.name.encode(errors="replace").decode()
     with path.open("rb") as content:
-        request = Request("POST", "/v1/files", file=(path.name, content, media_type), read_seconds=_STORING_SECONDS)
+        request = Request("POST", "/v1/files", file=(name, content, media_type), read_seconds=_STORING_SECONDS)
         answer = yield from call(server, request, repeatable=True)
     return understood(server, answer, lambda raw: parse(File, raw))
 

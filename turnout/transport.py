@@ -3,6 +3,7 @@
 import json
 import random
 import time
+import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -132,11 +133,22 @@ def post(path: str, body: object = None, *, idempotency_key: str | None = None) 
     return replace(request, content=content, headers={**headers, "Content-Type": "application/json"})
 
 
+def key_for(given: str | None) -> str:
+    """With a key of its own, a submission whose answer was lost is sent again without making a second job. Raises
+    ``Unusable`` for an empty key, which would stand for nothing."""
+    if given == "":
+        raise Unusable("The idempotency key is empty.")
+    return str(uuid.uuid4()) if given is None else given
+
+
 def segment(value: str) -> str:
     """An id or a name as one part of an address. Raises ``Unusable`` for what would lead to another address."""
     if value in ("", ".", ".."):
         raise Unusable(f"{value!r} is no id or name of anything.")
-    return quote(value, safe="")
+    try:
+        return quote(value, safe="")
+    except UnicodeEncodeError as exc:
+        raise Unusable(f"{value!r} is no text; give it in UTF-8.") from exc
 
 
 def understood(server: Server, answer: Answer, parse: Callable[[Any], _Result]) -> _Result:

@@ -1,5 +1,6 @@
 """What both clients promise, over both."""
 
+import os
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -252,6 +253,17 @@ def test_an_artifact_keeps_its_name(client: Client, worker: HandWorker, tmp_path
 def test_a_retried_submission_is_one_job(client: Client) -> None:
     first = client.submit("count_words", SPEC, idempotency_key="sdk")
     assert client.submit("count_words", SPEC, idempotency_key="sdk").id == first.id
+    # A variable that was not set must not make a second job.
+    with pytest.raises(Unusable, match="key is empty"):
+        client.submit("count_words", SPEC, idempotency_key="")
+    with pytest.raises(Unusable, match="key is empty"):
+        client.retry(first, idempotency_key="")
+
+
+def test_a_file_whose_name_is_no_text_can_be_uploaded(client: Client, tmp_path: Path) -> None:
+    path = tmp_path / os.fsdecode(b"caf\xe9.csv")
+    path.write_text("a\n1\n")
+    assert client.upload(path).name == "caf?.csv"
 
 
 def test_the_catalog(client: Client, server: Server) -> None:

@@ -43,6 +43,17 @@ def test_the_users_proxy_leads_elsewhere(server: Server, monkeypatch: pytest.Mon
         client.kinds()
 
 
+def test_what_is_no_text_makes_no_address(server: Server) -> None:
+    """Half a character, as Python makes of names in the file system that are not UTF-8."""
+    half = "\udcff"
+    with Client(server.url, server.serving.keys.ann) as client:
+        for ask in (client.job, client.cancel, client.retry, client.file, client.kind):
+            with pytest.raises(Unusable, match="udcff"):
+                ask(half)
+        with pytest.raises(Unusable, match="udcff"):
+            list(client.jobs(kind=half))
+
+
 @pytest.mark.parametrize("client", [Client, AsyncClient])
 @pytest.mark.parametrize(
     ("name", "value"),
