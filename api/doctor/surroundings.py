@@ -74,7 +74,7 @@ def flower_finding(flower_url: str) -> Finding:
 def _external_h2o(url: str) -> Finding:
     try:
         answer = httpx.get(f"{url.rstrip('/')}/3/Cloud", timeout=_ANSWER_SECONDS, trust_env=False)
-    except (httpx.TransportError, httpx.InvalidURL) as exc:
+    except (httpx.RequestError, httpx.InvalidURL) as exc:
         advice = "Start it, or correct TURNOUT_H2O_URL; jobs in the queue h2o fail until it answers."
         return fail("h2o", f"The H2O cluster does not answer ({type(exc).__name__}).", advice)
     if answer.status_code == httpx.codes.UNAUTHORIZED:
@@ -97,7 +97,7 @@ def _status(url: str) -> int | None:
     """The status of the answer; None without one."""
     try:
         return httpx.get(url, timeout=_ANSWER_SECONDS, trust_env=False).status_code
-    except (httpx.TransportError, httpx.InvalidURL):
+    except (httpx.RequestError, httpx.InvalidURL):
         return None
 
 

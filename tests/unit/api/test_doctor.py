@@ -23,7 +23,7 @@ NOBODY = "http://127.0.0.1:9"
 class Answers(HTTPServer):
     """A server that answers everything with one status and body."""
 
-    status, body = 200, b"{}"
+    status, body, encoding = 200, b"{}", "identity"
 
     @property
     def url(self) -> str:
@@ -35,6 +35,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         self.send_response(self.server.status)
+        self.send_header("Content-Encoding", self.server.encoding)
         self.send_header("Content-Length", str(len(self.server.body)))
         self.end_headers()
         self.wfile.write(self.server.body)
@@ -138,6 +139,12 @@ def test_flower(other: Answers) -> None:
     other.status = 500
     assert flower_finding(other.url).status is Status.WARN
     assert flower_finding(NOBODY).status is Status.WARN
+
+
+def test_answers_that_cannot_be_read(other: Answers) -> None:
+    other.encoding = "gzip"
+    assert flower_finding(other.url).status is Status.WARN
+    assert h2o(url=other.url).status is Status.FAIL
 
 
 @pytest.mark.parametrize(

@@ -137,6 +137,11 @@ def test_both_formats_can_be_read(client: TestClient, metrics: Metrics) -> None:
     assert {"turnout_jobs", "turnout_http_requests", "turnout_attempt_batch_size"} <= plain & modern
 
 
+def test_an_unheard_of_version_is_answered_in_the_usual_format(metrics: Metrics) -> None:
+    said = metrics.text(Accept="application/openmetrics-text; version=latest")
+    assert "turnout_jobs" in {family.name for family in text_string_to_metric_families(said)}
+
+
 def test_the_process_is_in_it(metrics: Metrics) -> None:
     started = metrics.value("process_start_time_seconds")
     assert started is not None
