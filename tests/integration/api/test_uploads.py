@@ -133,7 +133,7 @@ def test_what_is_sent_around_the_file_is_limited_too(api: UploadApi, around: str
 
 
 def test_a_connection_that_breaks_in_the_middle_leaves_nothing(api: UploadApi) -> None:
-    for headers in (["Content-Length: 50000000"], ["Transfer-Encoding: chunked"]):
+    for headers in (["Content-Length: 30000000"], ["Transfer-Encoding: chunked"]):
         with api.connect(*headers) as connection:
             content = HEAD + bytes(5 * MIB)
             connection.sendall(content if "Length" in headers[0] else b"%x\r\n%b\r\n" % (len(content), content))
@@ -276,7 +276,7 @@ def test_too_little_room_is_seen_before_the_first_byte(tmp_path: Path) -> None:
 
 def test_an_api_that_is_killed_in_the_middle_leaves_only_what_is_swept_later(tmp_path: Path) -> None:
     api = UploadApi(tmp_path)
-    with api.running() as process, api.connect("Content-Length: 50000000") as connection:
+    with api.running() as process, api.connect("Content-Length: 30000000") as connection:
         connection.sendall(HEAD + bytes(5 * MIB))
         until(lambda: api.stored, what="a part of the file")
         process.send_signal(signal.SIGKILL)
