@@ -11,7 +11,7 @@ LOCK_IMAGE := $(LOCK) --constraint requirements/demo.lock
 INSTALL := $(VENV)/bin/python -m pip install --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up test check fix test-unit test-contract test-integration test-acceptance migration kind lock clean
+.PHONY: help demo up test check fix test-unit test-contract test-integration test-acceptance bench migration kind lock clean
 
 help: ## print this help
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -48,6 +48,11 @@ test-integration: $(VENV)/.dev ## real Redis and SQL: migrations, claim races, f
 
 test-acceptance: $(VENV)/.dev ## the real program as processes, one story a file
 	$(RUN) -m pytest tests/acceptance -q
+
+bench: $(VENV)/.dev ## benchmarks, one after the other; let nothing else run meanwhile
+	PYTHONPATH=. $(RUN) -m bench.automl
+	PYTHONPATH=. $(RUN) -m bench.submit_broker_away
+	PYTHONPATH=. $(RUN) -m bench.refusals
 
 migration: $(VENV)/.dev ## write a migration from the change of db/rows.py: make migration M="what changes"
 	rm -rf .turnout/migration && mkdir -p .turnout/migration
