@@ -17,7 +17,7 @@ def test_whatever_happens_in_whatever_order_the_promises_hold(database: Database
         lambda: LeaseProtocol(database),
         settings=settings(
             max_examples=int(_EXAMPLES or 40),
-            stateful_step_count=30,
+            stateful_step_count=25,
             derandomize=_EXAMPLES is None,
             database=None,
             deadline=None,

@@ -42,7 +42,7 @@ class Clients(Ground):
     @precondition(lambda self: len(self.model.by_id) < _MOST_JOBS)
     @rule(fate=FATE, submission=SUBMISSION)
     def submit(self, fate: Fate, submission: dict[str, Any]) -> None:
-        """One who got no answer submits again under the same idempotency key."""
+        """Who got no answer submits again under the same idempotency key, and some do although they got one."""
         new = self._new_job(**submission)
         self.submissions += 1
 
@@ -51,8 +51,9 @@ class Clients(Ground):
             return job.id, is_new
 
         answer = self._transact(fate, write)
-        job_id, is_new = answer or self._transact(Fate.ANSWERED, write) or ("", False)
-        assert is_new == (fate is not Fate.UNANSWERED)
+        job_id, is_new = self._transact(Fate.ANSWERED, write) or ("", False)
+        assert is_new == (fate is Fate.DIED)
+        assert answer in (None, (job_id, True))
         self._accepted(job_id, new)
 
     @precondition(lambda self: len(self.model.by_id) < _MOST_JOBS)
@@ -70,10 +71,13 @@ class Clients(Ground):
             self._accepted(job.job_id, new)
 
     @precondition(lambda self: self.model.by_id)
-    @rule(fate=FATE, pick=ANY, request=st.sampled_from((StopRequest.CANCEL, StopRequest.STOP)))
-    def ask(self, fate: Fate, pick: int, request: StopRequest) -> None:
-        job = self._job(pick)
+    @rule(fate=FATE, pick=ANY, request=st.sampled_from((StopRequest.CANCEL, StopRequest.STOP)), runs=st.booleans())
+    def ask(self, fate: Fate, pick: int, request: StopRequest, runs: bool) -> None:
+        running = self.model.in_state("running") if runs else []
+        job = running[pick % len(running)] if running else self._job(pick)
+        self._ask(job, request, fate)
 
+    def _ask(self, job: Job, request: StopRequest, fate: Fate) -> None:
         def write(session: Session) -> object:
             return request_stop(session, session.get_one(JobRow, job.id), request)
 

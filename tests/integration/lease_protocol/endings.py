@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
 
+from hypothesis import strategies as st
 from sqlalchemy.orm import Session
 
 from db import finish
@@ -63,3 +64,7 @@ ENDINGS = {
         only_if_asked=True,
     ),
 }
+
+# Success most of all: it is what others must be able to prevent.
+ENDING = st.sampled_from(["success"] * 3 + list(ENDINGS))
+REPEATABLE = ("the loss of the runner", "the loss of the cluster", "a failure that another attempt may mend")

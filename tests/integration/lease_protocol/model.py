@@ -177,6 +177,6 @@ class Worker:
     id: str
     kinds: list[str]
     last_seen_at: datetime
-    slots: int = 2
+    slots: int = 1
     held: list[Token] = field(default_factory=list)
     is_dead: bool = False

@@ -1,5 +1,6 @@
 """What workers do: come and go, claim, renew, write and end, as long as it is theirs and when it no longer is."""
 
+import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import precondition, rule
 from sqlalchemy.orm import Session
@@ -7,9 +8,10 @@ from sqlalchemy.orm import Session
 from db.claims import LEASE, Claimant, Fenced, Token, claim
 from db.leases import renew
 from db.workers import register, seen, stopped
-from tests.integration.lease_protocol.endings import ENDINGS
+from tests.integration.lease_protocol.endings import ENDING, ENDINGS
 from tests.integration.lease_protocol.ground import ANY, FATE, KINDS, QUEUE, Fate, Ground
 from tests.integration.lease_protocol.model import Worker
+from tests.integration.lease_protocol.promises import read_everything
 from tests.integration.lease_protocol.writes import WRITES
 
 _SOME = st.lists(ANY, min_size=1, max_size=4)
@@ -20,7 +22,7 @@ class Workers(Ground):
     @rule(kinds=st.sampled_from((KINDS, KINDS[:1])))
     def start_worker(self, kinds: list[str]) -> None:
         def write(session: Session) -> str:
-            return register(session, name="w", hostname="here", pid=1, queue=QUEUE, slots=2, kinds=kinds)
+            return register(session, name="w", hostname="here", pid=1, queue=QUEUE, slots=1, kinds=kinds)
 
         worker_id = self._transact(Fate.ANSWERED, write)
         assert worker_id is not None
@@ -85,17 +87,22 @@ class Workers(Ground):
             foresee(job)
 
     @precondition(lambda self: any(worker.held for worker in self.workers))
-    @rule(pick=ANY, fate=FATE, how=st.sampled_from(list(ENDINGS)))
+    @rule(pick=ANY, fate=FATE, how=ENDING)
     def end(self, pick: int, fate: Fate, how: str) -> None:
         self._end(self._held(pick), how, fate)
 
     @precondition(lambda self: self._zombies())
-    @rule(pick=ANY, how=st.sampled_from([*WRITES, *ENDINGS]))
-    def write_as_a_zombie(self, pick: int, how: str) -> None:
+    @rule(pick=ANY)
+    def write_as_a_zombie(self, pick: int) -> None:
+        """Every write there is, best of all while another attempt runs."""
         zombies = self._zombies()
-        token = zombies[pick % len(zombies)]
-        write = WRITES[how][0] if how in WRITES else ENDINGS[how].write
-        self._refused(lambda session: write(session, token), Fenced)
+        displaced = [token for token in zombies if self.model.by_id[token.job_id].state == "running"]
+        token = (displaced or zombies)[pick % len(displaced or zombies)]
+        before = read_everything(self.database)
+        for write in (*(write for write, _ in WRITES.values()), *(ending.write for ending in ENDINGS.values())):
+            with pytest.raises(Fenced), self.database.write() as session:
+                write(session, token)
+        assert read_everything(self.database) == before
 
     def _claim(self, fate: Fate, pick: int, job_ids: list[str]) -> None:
         worker = self._worker(pick)
@@ -137,8 +144,10 @@ class Workers(Ground):
         return self.at_work()[pick % len(self.at_work())]
 
     def _held(self, pick: int) -> Token:
+        """One that the worker still has, if there is any; zombies have a step of their own."""
         held = [token for worker in self.workers for token in worker.held]
-        return held[pick % len(held)]
+        current = [token for token in held if self._holder_of(token) is not None]
+        return (current or held)[pick % len(current or held)]
 
     def _zombies(self) -> list[Token]:
         return [token for token in self.tokens if self._holder_of(token) is None]
