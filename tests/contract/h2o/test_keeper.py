@@ -77,6 +77,7 @@ def test_the_environment_of_the_jvm_is_next_to_empty(keeper: KeeperProcess) -> N
         "LC_CTYPE",
         "JAVA_HOME",
         "CUDA_VISIBLE_DEVICES",
+        "OMP_WAIT_POLICY",
         "PWD",
         "NLSPATH",
     }
