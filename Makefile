@@ -44,7 +44,7 @@ test-contract: $(VENV)/.dev ## the runtimes against the real thing (starts H2O)
 	$(RUN) -m pytest tests/contract -q
 
 test-integration: $(VENV)/.dev ## real Redis and SQL: migrations, claim races, fencing, the janitor
-	$(RUN) -m pytest tests/integration -q
+	$(RUN) -m pytest tests/integration -q -n 3
 
 test-acceptance: $(VENV)/.dev ## the real program as processes, one story a file
 	$(RUN) -m pytest tests/acceptance -q

@@ -3,6 +3,7 @@
 import ctypes
 import functools
 import importlib.util
+import itertools
 import os
 import pwd
 import shutil
@@ -12,6 +13,7 @@ import subprocess
 import tempfile
 import time
 import uuid
+from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
@@ -24,12 +26,34 @@ from tests.waiting import until
 
 _PR_SET_PDEATHSIG = 1
 _libc = ctypes.CDLL(None)
+_BLOCK = 2_500
+
+
+def _own_ports() -> Iterator[int]:
+    """Ports that no other process of this test run uses (each process of pytest-xdist has a block), below those that
+    Linux gives to outgoing connections."""
+    process = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+    block = range(10_000 + _BLOCK * process, 10_000 + _BLOCK * (process + 1))
+    # Two runs at once begin at different places.
+    begin = os.getpid() % _BLOCK
+    return itertools.cycle([*block[begin:], *block[:begin]])
+
+
+_ports = _own_ports()
 
 
 def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """A port that nobody listens on, and that this function gives to nobody else for a long time."""
+    for port in _ports:
+        with socket.socket() as probe:
+            # As servers do, else the ports of those that just ended would look taken for a minute.
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return port
+    raise AssertionError("unreachable: the ports go round for ever")
 
 
 class ValkeyServer:

@@ -131,14 +131,10 @@ class Program:
 
 def free_port_pair() -> int:
     """A free port whose neighbour above is free too."""
-    while True:
-        port = free_port()
-        try:
-            probe = psutil.net_connections("tcp")
-        except psutil.AccessDenied:
-            return port
-        if port + 1 not in {connection.laddr.port for connection in probe if connection.laddr}:
-            return port
+    first, second = free_port(), free_port()
+    while second != first + 1:
+        first, second = second, free_port()
+    return first
 
 
 def whole_tree(process: psutil.Process) -> list[psutil.Process]:
