@@ -1,20 +1,9 @@
-import multiprocessing
 from collections.abc import Callable
 
 from db.claims import Claimant, claim
 from db.engine import Database
 from db.states import State
 from tests.integration.rows import event_types, job_row, story
-
-
-def claim_each(url: str, job_ids: list[str], name: str) -> list[str]:
-    """Try to claim the jobs one by one; returns those that were won."""
-    database = Database(url)
-    won = []
-    for job_id in job_ids:
-        with database.write() as session:
-            won += [job.id for job in claim(session, [job_id], Claimant(name, name))]
-    return won
 
 
 def test_a_claim_starts_an_attempt(database: Database, submitted: Callable[..., str], claimant: Claimant) -> None:
@@ -34,12 +23,3 @@ def test_what_is_not_queued_is_left_out(database: Database, submitted: Callable[
     with database.write() as session:
         assert claim(session, [queued], claimant) == ()
     assert job_row(database, waiting).attempt == 0
-
-
-def test_many_processes_claim_each_job_once(database: Database, submitted: Callable[..., str]) -> None:
-    job_ids = [submitted() for _ in range(100)]
-    url = database.writing_engine.url.render_as_string(hide_password=False)
-    with multiprocessing.get_context("spawn").Pool(4) as pool:
-        won = pool.starmap(claim_each, [(url, job_ids, f"w{number}") for number in range(4)])
-    assert sorted(job_id for part in won for job_id in part) == sorted(job_ids)
-    assert all(story(database, job_id) == [(1, "running", None)] for job_id in job_ids)
