@@ -41,7 +41,7 @@ class FlowerProcess:
         command = [sys.executable, "-P", "-m", "workers.flower", *arguments]
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(command, env=self._environment, stdout=log, stderr=log)
-        until(self.view.is_up, what="Flower")
+        until(self.view.is_up, 90, what="Flower")
 
     def kill(self) -> None:
         assert self._process is not None
