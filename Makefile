@@ -47,7 +47,7 @@ test-integration: $(VENV)/.dev ## real Redis and SQL: migrations, claim races, f
 	$(RUN) -m pytest tests/integration -q -n 3
 
 test-acceptance: $(VENV)/.dev ## the real program as processes, one story a file
-	$(RUN) -m pytest tests/acceptance -q
+	$(RUN) -m pytest tests/acceptance -q -n 2 --dist loadfile
 
 bench: $(VENV)/.dev ## benchmarks, one after the other; let nothing else run meanwhile
 	PYTHONPATH=. $(RUN) -m bench.automl
