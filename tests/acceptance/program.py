@@ -93,6 +93,16 @@ class Program:
             time.sleep(0.05)
         return self.wait(60)
 
+    def end_with_many(self, number: signal.Signals) -> int:
+        """Send the signal until the process has ended."""
+        assert self._process is not None
+        give_up_at = time.monotonic() + 60
+        while self._process.poll() is None:
+            assert time.monotonic() < give_up_at, self.output
+            self._process.send_signal(number)
+            time.sleep(0.001)
+        return self.wait(0)
+
     def wait(self, seconds: float) -> int:
         """The exit code."""
         assert self._process is not None

@@ -61,6 +61,16 @@ def test_a_start_can_be_ended(tmp_path: Path, moment: str, signals: tuple[signal
     assert "Traceback" not in program.output
 
 
+def test_ctrl_c_again_and_again_to_the_very_end(tmp_path: Path) -> None:
+    program = Program(tmp_path)
+    program.launch(TURNOUT, "up")
+    program.wait_for_line("Starting Redis")
+    processes = whole_tree(program.process)
+    assert program.end_with_many(signal.SIGINT) == 130, program.output
+    wait_until_gone(processes)
+    assert "Traceback" not in program.output
+
+
 def test_an_open_home_of_any_name_behind_a_proxy_and_nowhere_to_remember_it(tmp_path: Path) -> None:
     """What a start has to cope with; and at the end the servers end by themselves."""
     user = tmp_path / "user"

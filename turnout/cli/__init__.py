@@ -24,8 +24,9 @@ def main() -> None:
     except KeyboardInterrupt:
         sys.exit(_INTERRUPTED)
     finally:
-        # Who presses Ctrl-C twice meets the interpreter as it ends.
-        if heeds_ctrl_c:
+        # Who presses Ctrl-C twice meets the interpreter as it ends. A command that took the signal over keeps it:
+        # `up` ignores further ones, and this handler would give way to the system's, which kills, in the very end.
+        if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
             signal.signal(signal.SIGINT, _leave)
 
 
