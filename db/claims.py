@@ -1,17 +1,18 @@
 """Taking queued jobs: the one guarded statement that starts an attempt."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Any
 
 from sqlalchemy import insert, or_, select, update
 from sqlalchemy.orm import Session
 
 from db.clock import db_now
-from db.events import append_state
+from db.events import NewEvent, Numbered, write_all_numbered
 from db.fairness import pass_time
 from db.rows import AttemptRow, JobRow
-from db.states import Outcome, State
+from db.states import EventType, Outcome, State
 
 LEASE = timedelta(seconds=10)
 
@@ -58,21 +59,39 @@ def claim(session: Session, job_ids: Sequence[str], claimant: Claimant) -> Seque
             lease_expires_at=db_now(LEASE),
             hinted_at=None,
             started_at=db_now(),
+            last_event_seq=JobRow.last_event_seq + 1,
         )
         .returning(JobRow)
         .execution_options(synchronize_session=False, populate_existing=True)
     ).all()
-    for job in jobs:
-        session.execute(
-            insert(AttemptRow).values(
-                job_id=job.id,
-                attempt=job.attempt,
-                worker_id=claimant.worker_id,
-                worker_name=claimant.worker_name,
-                outcome=Outcome.RUNNING,
-                metrics={},
-            )
-        )
-        append_state(session, job.id, attempt=job.attempt, state=State.RUNNING)
+    session.execute(insert(AttemptRow), [_attempt(job, claimant) for job in jobs])
+    data = {job.id: {"state": State.RUNNING, "attempt": job.attempt} for job in jobs}
+    write_all_numbered(
+        session,
+        [Numbered(job.id, job.attempt, job.last_event_seq, (NewEvent(EventType.STATE, data[job.id]),)) for job in jobs],
+    )
     pass_time(session, jobs)
     return jobs
+
+
+def best_unhinted(session: Session, queue: str, kinds: Collection[str], limit: int) -> Sequence[str]:
+    """The ids of those of the queue's next ``limit`` jobs that are of these kinds and that the broker knows nothing of,
+    in their order. They are not locked: a claim leaves out what somebody else has taken by then."""
+    following = (
+        select(JobRow.id, JobRow.kind, JobRow.hinted_at)
+        .where(JobRow.queue == queue, JobRow.state == State.QUEUED)
+        .order_by(JobRow.precedence, JobRow.fair_tag, JobRow.id)
+        .limit(limit)
+    )
+    return [job_id for job_id, kind, hinted_at in session.execute(following) if hinted_at is None and kind in kinds]
+
+
+def _attempt(job: JobRow, claimant: Claimant) -> dict[str, Any]:
+    return {
+        "job_id": job.id,
+        "attempt": job.attempt,
+        "worker_id": claimant.worker_id,
+        "worker_name": claimant.worker_name,
+        "outcome": Outcome.RUNNING,
+        "metrics": {},
+    }

@@ -1,6 +1,6 @@
 """A job's event stream: numbered per job without gaps, under the job's row lock."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,6 +19,29 @@ class NewEvent:
     data: Mapping[str, Any]
 
 
+@dataclass(frozen=True)
+class Numbered:
+    """Events of one job whose numbers, up to ``last_seq``, are reserved for them."""
+
+    job_id: str
+    attempt: int
+    last_seq: int
+    events: Sequence[NewEvent]
+
+
+def state_events(
+    state: State, attempt: int, *, reason: str | None = None, error: Mapping[str, Any] | None = None
+) -> list[NewEvent]:
+    """What tells of a change of state; a final one is told as ``final`` too, which ends the stream."""
+    data: dict[str, Any] = {"state": state, "attempt": attempt}
+    if reason is not None:
+        data["reason"] = reason
+    if error is not None:
+        data["error"] = dict(error)
+    told = [NewEvent(EventType.STATE, data)]
+    return [*told, NewEvent(EventType.FINAL, data)] if state.is_final else told
+
+
 def append_state(
     session: Session,
     job_id: str,
@@ -28,16 +51,8 @@ def append_state(
     reason: str | None = None,
     error: Mapping[str, Any] | None = None,
 ) -> None:
-    """Tell of a change of state; a final one is told as ``final`` too, which ends the stream."""
-    data: dict[str, Any] = {"state": state, "attempt": attempt}
-    if reason is not None:
-        data["reason"] = reason
-    if error is not None:
-        data["error"] = dict(error)
-    events = [NewEvent(EventType.STATE, data)]
-    if state.is_final:
-        events.append(NewEvent(EventType.FINAL, data))
-    append(session, job_id, attempt, events)
+    """Tell of a change of state."""
+    append(session, job_id, attempt, state_events(state, attempt, reason=reason, error=error))
 
 
 def append(session: Session, job_id: str, attempt: int, events: Sequence[NewEvent]) -> None:
@@ -54,14 +69,18 @@ def append(session: Session, job_id: str, attempt: int, events: Sequence[NewEven
 
 def write_numbered(session: Session, job_id: str, attempt: int, events: Sequence[NewEvent], last_seq: int) -> None:
     """Write events whose numbers, up to ``last_seq``, the caller has reserved."""
-    first = last_seq - len(events) + 1
-    session.execute(
-        insert(EventRow),
-        [
-            {"job_id": job_id, "seq": first + i, "attempt": attempt, "type": event.type, "data": dict(event.data)}
-            for i, event in enumerate(events)
-        ],
-    )
+    write_all_numbered(session, [Numbered(job_id, attempt, last_seq, events)])
+
+
+def write_all_numbered(session: Session, numbered: Iterable[Numbered]) -> None:
+    """The same for many jobs, in one statement."""
+    rows = [
+        {"job_id": n.job_id, "seq": seq, "attempt": n.attempt, "type": event.type, "data": dict(event.data)}
+        for n in numbered
+        for seq, event in enumerate(n.events, start=n.last_seq - len(n.events) + 1)
+    ]
+    if rows:
+        session.execute(insert(EventRow), rows)
 
 
 def events_after(session: Session, job_id: str, seq: int, limit: int) -> Sequence[EventRow]:
