@@ -74,16 +74,18 @@ def claim(session: Session, job_ids: Sequence[str], claimant: Claimant) -> Seque
     return jobs
 
 
-def best_unhinted(session: Session, queue: str, kinds: Collection[str], limit: int) -> Sequence[str]:
-    """The ids of those of the queue's next ``limit`` jobs that are of these kinds and that the broker knows nothing of,
-    in their order. They are not locked: a claim leaves out what somebody else has taken by then."""
+def unhinted(session: Session, queue: str, kinds: Collection[str], limit: int) -> Sequence[tuple[str, str]]:
+    """The (id, kind) of those of the queue's next ``limit`` jobs that are of these kinds and that the broker knows
+    nothing of, in their order. They are not locked: a claim leaves out what somebody else has taken by then."""
     following = (
         select(JobRow.id, JobRow.kind, JobRow.hinted_at)
         .where(JobRow.queue == queue, JobRow.state == State.QUEUED)
         .order_by(JobRow.precedence, JobRow.fair_tag, JobRow.id)
         .limit(limit)
     )
-    return [job_id for job_id, kind, hinted_at in session.execute(following) if hinted_at is None and kind in kinds]
+    return [
+        (job_id, kind) for job_id, kind, hinted_at in session.execute(following) if hinted_at is None and kind in kinds
+    ]
 
 
 def _attempt(job: JobRow, claimant: Claimant) -> dict[str, Any]:

@@ -99,12 +99,12 @@ def lose(
     return _requeue(session, job, reason, after=pause)
 
 
-def hand_back(session: Session, token: Token) -> State:
-    """End the attempt because its worker shuts down; counts as nothing."""
+def hand_back(session: Session, token: Token, cause: str = "The worker was shut down.") -> State:
+    """End the attempt because its worker shuts down or has no room for it after all; counts as nothing."""
     job = lock_running(session, token)
     if job.stop_request in _DISCARDING:
         return _end_as_requested(session, job, {})
-    _close_attempt(session, job, Outcome.HANDED_BACK, None, "The worker was shut down.", {})
+    _close_attempt(session, job, Outcome.HANDED_BACK, None, cause, {})
     return _requeue(session, job, None)
 
 

@@ -117,6 +117,10 @@ def _consume(app: Celery, supervisor: Supervisor, *, name: str, queue: str, slot
     def stopping(**_fields: Any) -> None:
         supervisor.shut_down()
 
+    @signals.worker_ready.connect(weak=False)  # type: ignore[untyped-decorator]
+    def ready(sender: Any, **_fields: Any) -> None:
+        supervisor.announcer.use(sender)
+
     worker = app.Worker(
         hostname=f"{name}@{socket.gethostname()}",
         pool="threads",

@@ -3,7 +3,7 @@
 import queue
 import shutil
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, timedelta
 from pathlib import Path
@@ -15,6 +15,7 @@ from sqlalchemy.exc import OperationalError, SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from db.attempt_writes import Board, Progress, save_checkpoint
+from db.bulk_finish import Success, succeed_all
 from db.claims import Fenced, Token
 from db.engine import Database
 from db.events import NewEvent
@@ -31,13 +32,17 @@ from workers.clocks import Clocks
 from workers.endings import Report, Why, commit, ending, report_of
 from workers.escalation import Escalation
 from workers.lease_keeper import LeaseKeeper
-from workers.recorder import Recorder
+from workers.recorder import Recorder, Reports
 from workers.runner_context import input_key
 from workers.slots import Slot
 
 log = structlog.get_logger()
 
 _RETRY_SECONDS = 0.5
+
+
+# Longer than what is claimed together is meant to take altogether.
+LONG_SECONDS = 0.1
 
 
 @dataclass(frozen=True)
@@ -52,32 +57,79 @@ class Workshop:
 
 
 class Execution:
-    """Runs one claimed job in a slot. ``run`` is called once, by the thread that owns the slot meanwhile."""
+    """One claimed job in a slot. From its making on its lease is kept; then comes ``work``, unless it is not begun,
+    then its ending, by ``end`` or by the caller together with others, and ``let_go`` in any case."""
 
     def __init__(self, workshop: Workshop, job: JobRow, kind: Kind, slot: Slot, lease_until: float) -> None:
         self._shop = workshop
         self._job = job
-        self._kind = kind
+        self.kind = kind
         self._runner = slot.runner
         self._scratch = slot.setting.scratch / f"{job.id}-{job.attempt}"
         self._lease_until = lease_until
         self.token = Token(job.id, job.attempt)
         self._clocks = Clocks(job, kind)
         self._escalation = Escalation(slot.runner, workshop.grace, job.id)
+        self._taken_away = False
+        self._ordered = False
+        workshop.leases.hold(self.token, self)
 
-    def run(self) -> State | None:
-        """The job's state after the attempt; None if somebody else ended it. Always leaves the attempt ended."""
-        self._shop.leases.hold(self.token, self)
+    def work(self, when_long: Callable[[], None]) -> Report | None:
+        """Run the job; how it went, or None if the attempt was taken away. ``when_long`` is called again and again
+        while the job takes long."""
+        self._clocks = Clocks(self._job, self.kind)
         try:
-            report = self._work_or_report()
-            return None if report is None else self._end(report)
+            return None if self._taken_away else self._work_or_report(when_long)
         except Fenced:
             # Killed, not asked: whoever has the job now must not meet its shadow.
             self._runner.kill()
             return None
-        finally:
-            self._shop.leases.release(self.token)
-            self._shop.recorder.withdraw(self.token)
+
+    def success(self, report: Report) -> Success | None:
+        """The attempt's end as what can be committed together with others; None if it has to be committed alone."""
+        if not report.succeeded:
+            return None
+        reports = self._shop.recorder.withdraw(self.token) or Reports()
+        if reports.board is not None:
+            self._shop.recorder.add(self.token, *reports.events, progress=reports.progress, board=reports.board)
+            return None
+        return Success(self.token, report.result, report.metrics, reports.events, reports.progress)
+
+    def end(self, report: Report) -> State | None:
+        """Commit the ending; the job's state after it, or None if somebody else ended the attempt."""
+        reports = self._shop.recorder.withdraw(self.token)
+        finish = ending(self.token, report, self._escalation.why, self._clocks.wording)
+
+        def write(session: Session) -> State:
+            if reports is not None:
+                reports.write(session, self.token)
+            return finish(session)
+
+        try:
+            return commit(self._shop.database, write)
+        except Fenced:
+            return None
+        except (SQLAlchemyError, ValueError) as exc:
+            return self._end_refused(exc)
+
+    def end_alone(self, success: Success) -> State | None:
+        """Commit a success by itself, as ``end`` does."""
+
+        def write(session: Session) -> State:
+            return succeed_all(session, [success])[self.token]
+
+        try:
+            return commit(self._shop.database, write)
+        except KeyError:
+            return None
+        except (SQLAlchemyError, ValueError) as exc:
+            return self._end_refused(exc)
+
+    def let_go(self) -> None:
+        """Keep the lease no longer; nothing of the attempt is left in this process or its slot."""
+        self._shop.leases.release(self.token)
+        self._shop.recorder.withdraw(self.token)
+        if self._scratch.is_dir():
             shutil.rmtree(self._scratch, ignore_errors=True)
 
     def shut_down(self) -> None:
@@ -90,21 +142,24 @@ class Execution:
         return self._runner.is_alive()
 
     def lease_prolonged(self, until: float) -> None:
-        # The next one replaces it, and this thread must not wait for a runner that does not read.
-        self._runner.offer(self._addressed("lease", until=until))
+        self._lease_until = until
+        if self._ordered:
+            # The next one replaces it, and this thread must not wait for a runner that does not read.
+            self._runner.offer(self._addressed("lease", until=until))
 
     def asked(self, request: StopRequest) -> None:
         self._notice("asked", request=request)
 
     def lease_lost(self) -> None:
+        self._taken_away = True
         self._notice("lost")
 
     def reports_refused(self) -> None:
         self._notice("refused")
 
-    def _work_or_report(self) -> Report | None:
+    def _work_or_report(self, when_long: Callable[[], None]) -> Report | None:
         try:
-            return self._work()
+            return self._work(when_long)
         except Fenced:
             raise
         except InvalidInput as exc:
@@ -122,29 +177,25 @@ class Execution:
             message = f"The worker failed with {type(exc).__name__}; its log has the details."
             return self._failed(Reason.INTERNAL_ERROR, message, again=True)
 
-    def _end(self, report: Report) -> State:
-        write_reports = self._shop.recorder.withdraw(self.token)
-        finish = ending(self.token, report, self._escalation.why, self._clocks.wording)
-
-        def write(session: Session) -> State:
-            write_reports(session)
-            return finish(session)
-
+    def _end_refused(self, error: Exception) -> State | None:
+        log.error("ending_refused", job_id=self.token.job_id, error=type(error).__name__)
+        refused = self._failed(Reason.INTERNAL_ERROR, "The database refuses what the job reported.", again=False)
         try:
-            return commit(self._shop.database, write)
-        except (SQLAlchemyError, ValueError) as exc:
-            log.error("ending_refused", job_id=self.token.job_id, error=type(exc).__name__)
-            refused = self._failed(Reason.INTERNAL_ERROR, "The database refuses what the job reported.", again=False)
             return commit(self._shop.database, ending(self.token, refused, self._escalation.why, self._clocks.wording))
+        except Fenced:
+            return None
 
     def _failed(self, reason: Reason, message: str, *, again: bool) -> Report:
         return Report(code=reason, message=message, retryable=again, metrics=self._queue_metrics())
 
-    def _work(self) -> Report | None:
+    def _work(self, when_long: Callable[[], None]) -> Report | None:
         """Order, listen and watch the clocks until the attempt is over; None when it was taken away."""
+        long_from = time.monotonic() + LONG_SECONDS
         self._order()
         while True:
             self._watch_clocks()
+            if time.monotonic() > long_from:
+                when_long()
             message = self._next_message()
             if message is None:
                 continue
@@ -164,12 +215,11 @@ class Execution:
             self._hear(message)
 
     def _order(self) -> None:
-        self._scratch.mkdir(parents=True, exist_ok=True)
-        spec = self._kind.spec.model_validate(self._job.spec)
+        spec = self.kind.spec.model_validate(self._job.spec)
         self._runner.send(
             self._addressed(
                 "run",
-                kind=self._kind.name,
+                kind=self.kind.name,
                 spec=self._job.spec,
                 checkpoint=self._job.checkpoint,
                 inputs=self._inputs(spec),
@@ -177,23 +227,26 @@ class Execution:
                 lease_until=self._lease_until,
             )
         )
+        self._ordered = True
 
     def _inputs(self, spec: JobSpec) -> dict[str, str]:
         """Where the data of each input lies; waits for a database that is away."""
-        while True:
+        sources = [source for _place, source in inputs_of(spec)]
+        while sources:
             try:
                 with self._shop.database.read() as session:
                     return {
                         input_key(source): str(input_path(session, self._shop.store, self._job, source))
-                        for _place, source in inputs_of(spec)
+                        for source in sources
                     }
             except OperationalError:
                 log.warning("inputs_not_found_yet", job_id=self.token.job_id)
                 time.sleep(_RETRY_SECONDS)
+        return {}
 
     def _next_message(self) -> Message | None:
         try:
-            return self._runner.inbox.get(timeout=0.2)
+            return self._runner.inbox.get(timeout=LONG_SECONDS)
         except queue.Empty:
             return None
 
@@ -223,7 +276,7 @@ class Execution:
             try:
                 if message["type"] == "checkpoint":
                     with self._shop.database.write() as session:
-                        needed = self._kind.clean_up is not None
+                        needed = self.kind.clean_up is not None
                         save_checkpoint(session, self.token, message["document"], cleanup_needed=needed)
                 else:
                     source = Path(message["path"])

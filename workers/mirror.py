@@ -7,10 +7,15 @@ import structlog
 from celery.exceptions import Ignore, Retry
 from kombu.exceptions import OperationalError
 
+from db.rows import JobRow
 from db.states import State
 from tasks.errors import JobError
 
 log = structlog.get_logger()
+
+
+_FAILED = "The job failed; its own record says why."
+_AGAIN = "The job will run again."
 
 
 class JobFailed(JobError):
@@ -25,12 +30,45 @@ def mirror(task: Any, state: State | None) -> None:
         case State.SUCCEEDED:
             return
         case State.FAILED:
-            raise JobFailed("The job failed; its own record says why.")
+            raise JobFailed(_FAILED)
         case State.QUEUED | State.WAITING:
-            raise Retry("The job will run again.")
+            raise Retry(_AGAIN)
         case State.CANCELLED:
             _announce_cancel(task)
     raise Ignore
+
+
+class Announcer:
+    """Tells monitors of the jobs that a worker runs without a hint, with the events that Celery would have sent. They
+    go through Celery's main thread and its buffer; what gets lost of them, Flower makes good for from SQL."""
+
+    def __init__(self) -> None:
+        self._consumer: Any = None
+
+    def use(self, consumer: Any) -> None:
+        """From when Celery's consumer is there."""
+        self._consumer = consumer
+
+    def started(self, job: JobRow) -> None:
+        args = f"['{job.id}']"
+        self._send("task-received", job, name=job.kind, args=args, kwargs="{}", retries=0, eta=None, expires=None)
+        self._send("task-started", job)
+
+    def ended(self, job: JobRow, state: State) -> None:
+        match state:
+            case State.SUCCEEDED:
+                self._send("task-succeeded", job, result="None", runtime=0.0)
+            case State.FAILED:
+                self._send("task-failed", job, exception=_FAILED, traceback=None)
+            case State.QUEUED | State.WAITING:
+                self._send("task-retried", job, exception=_AGAIN, traceback=None)
+            case State.CANCELLED:
+                self._send("task-revoked", job, terminated=True, signum=None, expired=False)
+
+    def _send(self, event: str, job: JobRow, **fields: Any) -> None:
+        consumer = self._consumer
+        if consumer is not None and consumer.event_dispatcher is not None:
+            consumer.call_soon(consumer.event_dispatcher.send, event, uuid=job.id, **fields)
 
 
 def _announce_cancel(task: Any) -> None:

@@ -23,10 +23,18 @@ _MOST_EVENTS = 10_000
 
 
 @dataclass
-class _Pending:
+class Reports:
+    """What one attempt reported and is not written yet."""
+
     events: list[NewEvent] = field(default_factory=list)
     progress: Progress | None = None
     board: Board | None = None
+
+    def write(self, session: Session, token: Token) -> None:
+        """Raises ``Fenced``."""
+        record(session, token, self.events, self.progress)
+        if self.board is not None:
+            replace_leaderboard(session, token, self.board)
 
 
 class Recorder:
@@ -39,7 +47,7 @@ class Recorder:
         self._database = database
         self._on_fenced = on_fenced
         self._on_refused = on_refused
-        self._pending: dict[Token, _Pending] = {}
+        self._pending: dict[Token, Reports] = {}
         self._lock = threading.Condition()
         # Held from taking reports out until they are committed, so that no two writers swap their order.
         self._writing = threading.Lock()
@@ -52,8 +60,8 @@ class Recorder:
     ) -> None:
         """Keep a report until the next write. Waits while an attempt has thousands of events that can't be written."""
         with self._lock:
-            self._lock.wait_for(lambda: len(self._pending.get(token, _Pending()).events) < _MOST_EVENTS)
-            pending = self._pending.setdefault(token, _Pending())
+            self._lock.wait_for(lambda: len(self._pending.get(token, Reports()).events) < _MOST_EVENTS)
+            pending = self._pending.setdefault(token, Reports())
             pending.events += events
             if progress is not None:
                 pending.progress = progress
@@ -65,17 +73,10 @@ class Recorder:
             if board is not None:
                 pending.board = board
 
-    def withdraw(self, token: Token) -> Callable[[Session], None]:
-        """Take an attempt's last reports out, to be written ahead of its ending in the same transaction: the returned
-        function does that, as often as that transaction has to be tried. It raises ``Fenced``."""
+    def withdraw(self, token: Token) -> Reports | None:
+        """Take an attempt's last reports out, to be written ahead of its ending in the same transaction."""
         with self._writing:
-            pending = self._take(token).get(token)
-
-        def write(session: Session) -> None:
-            if pending is not None:
-                _write(session, token, pending)
-
-        return write
+            return self._take(token).get(token)
 
     def _loop(self) -> None:
         while True:
@@ -88,7 +89,7 @@ class Recorder:
             if not written:
                 time.sleep(_RETRY_SECONDS)
 
-    def _write_or_put_back(self, batch: dict[Token, _Pending]) -> bool:
+    def _write_or_put_back(self, batch: dict[Token, Reports]) -> bool:
         try:
             for token in self._write_all(batch):
                 self._on_fenced(token)
@@ -106,18 +107,18 @@ class Recorder:
             self._on_refused(token)
         return True
 
-    def _write_all(self, batch: dict[Token, _Pending]) -> list[Token]:
+    def _write_all(self, batch: dict[Token, Reports]) -> list[Token]:
         fenced = []
         with self._database.write() as session:
             # A common order of locking keeps two workers on PostgreSQL from waiting for each other.
             for token in sorted(batch, key=lambda token: token.job_id):
                 try:
-                    _write(session, token, batch[token])
+                    batch[token].write(session, token)
                 except Fenced:
                     fenced.append(token)
         return fenced
 
-    def _take(self, only: Token | None = None) -> dict[Token, _Pending]:
+    def _take(self, only: Token | None = None) -> dict[Token, Reports]:
         with self._lock:
             if only is not None:
                 taken = {only: self._pending.pop(only)} if only in self._pending else {}
@@ -126,7 +127,7 @@ class Recorder:
             self._lock.notify_all()
             return taken
 
-    def _put_back(self, batch: dict[Token, _Pending]) -> None:
+    def _put_back(self, batch: dict[Token, Reports]) -> None:
         with self._lock:
             for token, earlier in batch.items():
                 later = self._pending.get(token)
@@ -135,9 +136,3 @@ class Recorder:
                     earlier.progress = later.progress or earlier.progress
                     earlier.board = later.board or earlier.board
                 self._pending[token] = earlier
-
-
-def _write(session: Session, token: Token, pending: _Pending) -> None:
-    record(session, token, pending.events, pending.progress)
-    if pending.board is not None:
-        replace_leaderboard(session, token, pending.board)

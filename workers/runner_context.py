@@ -45,7 +45,10 @@ class RunnerContext:
 
     @property
     def scratch(self) -> Path:
-        return Path(self._order["scratch"])
+        # Most jobs need none, and making one takes longer than the shortest of them.
+        directory = Path(self._order["scratch"])
+        directory.mkdir(parents=True, exist_ok=True)
+        return directory
 
     def input_path(self, source: Input) -> Path:
         return Path(self._order["inputs"][input_key(source)])

@@ -1,7 +1,6 @@
 """A worker's own process: it takes hints, claims jobs, and watches over the runners that carry them out."""
 
 import threading
-import time
 from collections.abc import Collection, Mapping
 from typing import Any
 
@@ -10,25 +9,26 @@ from celery.exceptions import Ignore
 from sqlalchemy.exc import OperationalError
 
 from db import workers as worker_rows
-from db.claims import Claimant, claim
+from db.claims import Claimant
 from db.engine import Database
 from db.hints import unmark
-from db.rows import JobRow
 from db.settings import DatabaseSettings
 from db.states import State
 from db.store import Store
 from tasks.hints import HintSender
 from tasks.kind import Kind
 from workers.cleaner import clean_up_one
-from workers.execution import Execution, Workshop
+from workers.execution import Workshop
 from workers.janitor import Janitor
-from workers.lease_keeper import LeaseKeeper, lease_until
-from workers.mirror import mirror
+from workers.lease_keeper import LeaseKeeper
+from workers.mirror import Announcer, mirror
+from workers.pace import Pace
 from workers.recorder import Recorder
 from workers.refill import refill
 from workers.retention import keep_forgetting
 from workers.settings import WorkerSettings
 from workers.slots import Slot, Slots
+from workers.streak import Desk, Streak
 
 log = structlog.get_logger()
 
@@ -55,13 +55,25 @@ class Supervisor:
         self._queue = queue
         self._data = data
         self._slots = slots
-        self._running: set[Execution] = set()
+        self._streaks: set[Streak] = set()
         self._lock = threading.Lock()
         self._shutting_down = False
         store = Store(data.store_root)
         self._leases = LeaseKeeper(database, claimant.worker_id)
         self._recorder = Recorder(database, on_fenced=self._leases.lost, on_refused=self._leases.unwritable)
         self._workshop = Workshop(database, store, self._recorder, self._leases, settings.grace)
+        self.announcer = Announcer()
+        self._desk = Desk(
+            shop=self._workshop,
+            kinds=kinds,
+            claimant=claimant,
+            queue=queue,
+            slots=len(slots),
+            pace=Pace(kinds),
+            started=self.announcer.started,
+            ended=self.announcer.ended,
+            released=self._refill,
+        )
         self._janitor = Janitor(
             database=database,
             sender=sender,
@@ -77,7 +89,8 @@ class Supervisor:
         keep_forgetting(self._database, self._workshop.store, self._data)
 
     def carry(self, task: Any, job_id: str) -> None:
-        """The body of every Celery task: run the job that the hint names, if it is there to claim.
+        """The body of every Celery task: run the job that the hint names, if it is there to claim, and short ones after
+        it.
 
         Celery's outcome mirrors the attempt's; a hint that claims nothing ends as ``Ignore``.
         """
@@ -86,9 +99,7 @@ class Supervisor:
             self._drop_hint(job_id)
             raise Ignore
         try:
-            state = self._run_in(slot, job_id)
-            if state is None or state.is_final:
-                self._clean_up_in(slot)
+            state = self._run_from(slot, job_id)
         except OperationalError as exc:
             # The hint is spent; the janitor finds its mark stale once the database is back.
             log.warning("hint_not_carried", job_id=job_id)
@@ -107,9 +118,9 @@ class Supervisor:
         self._slots.end_handing_out()
         with self._lock:
             self._shutting_down = True
-            running = list(self._running)
-        for execution in running:
-            execution.shut_down()
+            streaks = list(self._streaks)
+        for streak in streaks:
+            streak.shut_down()
 
     def close(self) -> None:
         """The last step, when no job runs any more. To a database that is away the worker will look lost."""
@@ -120,36 +131,23 @@ class Supervisor:
         except OperationalError:
             log.warning("goodbye_not_written")
 
-    def _run_in(self, slot: Slot, job_id: str) -> State | None:
-        asked_at = time.monotonic()
-        job = self._claim(job_id)
-        if job is None:
-            return None
-        log.info("job_claimed", job_id=job.id, kind=job.kind, attempt=job.attempt)
-        kind = self._kinds[job.kind]
-        execution = Execution(self._workshop, job, kind, slot, lease_until(asked_at))
-        with self._lock:
-            self._running.add(execution)
-            late = self._shutting_down
-        if late:
-            execution.shut_down()
-        try:
-            state = execution.run()
-        finally:
-            with self._lock:
-                self._running.discard(execution)
-        log.info("attempt_ended", job_id=job.id, kind=job.kind, attempt=job.attempt, state=state)
-        return state
-
-    def _claim(self, job_id: str) -> JobRow | None:
+    def _run_from(self, slot: Slot, job_id: str) -> State | None:
+        streak = Streak(self._desk, slot)
         with self._lock:
             late = self._shutting_down
+            if not late:
+                self._streaks.add(streak)
         if late:
             self._drop_hint(job_id)
             return None
-        with self._database.write() as session:
-            jobs = claim(session, [job_id], self._claimant)
-        return jobs[0] if jobs else None
+        try:
+            state = streak.run(job_id)
+        finally:
+            with self._lock:
+                self._streaks.discard(streak)
+        if streak.leaves_something:
+            self._clean_up_in(slot)
+        return state
 
     def _drop_hint(self, job_id: str) -> None:
         """Let another worker have the hint that this one took and won't use."""

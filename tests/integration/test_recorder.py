@@ -78,11 +78,12 @@ def test_withdrawn_reports_are_written_with_the_ending(
 ) -> None:
     token = started()
     recorder.add(token, line("last words"))
-    write = recorder.withdraw(token)
+    reports = recorder.withdraw(token)
+    assert reports is not None
 
     def fail() -> None:
         with database.write() as session:
-            write(session)
+            reports.write(session, token)
             raise Fenced
 
     # The first tries fail after the reports were written; nothing of them may be lost or doubled.
@@ -90,5 +91,5 @@ def test_withdrawn_reports_are_written_with_the_ending(
         with pytest.raises(Fenced):
             fail()
     with database.write() as session:
-        write(session)
+        reports.write(session, token)
     assert event_types(database, token.job_id).count("log") == 1
