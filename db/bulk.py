@@ -13,9 +13,10 @@ from sqlalchemy.orm import Session
 from db.clock import read_now
 from db.fairness import reserve_tags
 from db.ids import new_id
-from db.rows import DependencyRow, EventRow, FileRow, IdempotencyRow, JobFileRow, JobRow, Row
+from db.rows import DependencyRow, EventRow, FileRow, IdempotencyRow, JobFileRow, JobRow, Row, WebhookRow
 from db.states import EventType, State
 from db.submit import IdempotencyConflict, NewJob, UnknownReference
+from db.webhooks import first_values, webhook_values
 
 # Well below what any database takes as the number of values in one statement.
 _AT_ONCE = 500
@@ -113,6 +114,7 @@ def _write(
     made = [(accepted[index].job_id, new) for index, new in fresh]
     _insert(session, DependencyRow, [{"job_id": job_id, "after_id": a} for job_id, new in made for a in set(new.after)])
     _insert(session, JobFileRow, [{"job_id": job_id, "file_id": f} for job_id, new in made for f in set(new.file_ids)])
+    _insert(session, WebhookRow, [webhook_values(job_id, new.webhook) for job_id, new in made if new.webhook])
     first = {"seq": 1, "attempt": 0, "type": EventType.STATE, "created_at": now}
     events = [{"job_id": j.job_id, "data": {"state": j.state, "attempt": 0}, **first} for j in accepted.values()]
     _insert(session, EventRow, events)
@@ -137,6 +139,7 @@ def _job_values(job: Accepted, new: NewJob, fair_tag: int, now: datetime) -> dic
         "created_at": now,
         "queued_at": now if job.state == State.QUEUED else None,
         "last_event_seq": 1,
+        **first_values(new.webhook),
     }
 
 

@@ -24,6 +24,11 @@ from db.clock import UtcTime, db_now
 
 Json = JSON(none_as_null=True).with_variant(JSONB(none_as_null=True), "postgresql")
 Id = String(36)
+# Jobs whose webhook has to hear of something; as the index says it, which is taken only for a condition in these words.
+UNTOLD = (
+    "webhook <> 'told' AND (finished_at IS NOT NULL"
+    " OR (webhook = 'state' AND (state <> webhook_state OR attempt <> webhook_attempt)))"
+)
 
 
 class Row(DeclarativeBase):
@@ -102,6 +107,12 @@ class JobRow(Row):
     # No foreign key: it stays true when the earlier job is forgotten, and forgetting one looks for no retries.
     retry_of: Mapped[str | None] = mapped_column(Id)
 
+    # What its webhook waits for: ``final``, ``state`` (any change), ``told`` when there is no more to come; None without
+    # one. The other two are what was last passed on to it; they differ from the job's own after any change.
+    webhook: Mapped[str | None] = mapped_column(String(10))
+    webhook_state: Mapped[str | None] = mapped_column(String(20))
+    webhook_attempt: Mapped[int | None] = mapped_column(Integer)
+
     cleanup_needed: Mapped[bool] = mapped_column(Boolean, default=False)
     cleanup_after: Mapped[datetime | None] = mapped_column(UtcTime)
     cleanup_failures: Mapped[int] = mapped_column(Integer, default=0)
@@ -150,6 +161,9 @@ class JobRow(Row):
             sqlite_where=text("state = 'queued'"),
             postgresql_where=text("state = 'queued'"),
         ),
+        # Holds only what a webhook is to hear and was not told: whoever changes a job's state enters it, unknowingly.
+        # Of its columns none changes without the state, so all other updates stay as cheap as they are.
+        Index("ix_jobs_untold", "id", sqlite_where=text(UNTOLD), postgresql_where=text(UNTOLD)),
     )
 
     @property
@@ -296,6 +310,53 @@ class JobFileRow(Row):
 
     job_id: Mapped[str] = mapped_column(ForeignKey("jobs.id", ondelete="CASCADE"), primary_key=True)
     file_id: Mapped[str] = mapped_column(ForeignKey("files.id", ondelete="CASCADE"), primary_key=True, index=True)
+
+
+class WebhookRow(Row):
+    """Where a job's events are delivered to, and how far that is. ``due_at`` is when the next try may begin, None while
+    there is nothing to deliver; who tries sets it to the end of his lease. Events up to ``known_seq`` were noticed,
+    those up to ``told_seq`` are done with. ``host`` is the URL's host and port: one receiver."""
+
+    __tablename__ = "webhooks"
+
+    job_id: Mapped[str] = mapped_column(ForeignKey("jobs.id", ondelete="CASCADE"), primary_key=True)
+    url: Mapped[str] = mapped_column(String(2000))
+    host: Mapped[str] = mapped_column(String(300))
+    events: Mapped[list[str]] = mapped_column(Json)
+    known_seq: Mapped[int] = mapped_column(Integer, default=0)
+    told_seq: Mapped[int] = mapped_column(Integer, default=0)
+    due_at: Mapped[datetime | None] = mapped_column(UtcTime)
+    lease_id: Mapped[str | None] = mapped_column(Id)
+    tries: Mapped[int] = mapped_column(Integer, default=0)
+    delivered: Mapped[int] = mapped_column(Integer, default=0)
+    missed: Mapped[int] = mapped_column(Integer, default=0)
+    last_try_at: Mapped[datetime | None] = mapped_column(UtcTime)
+    last_status: Mapped[int | None] = mapped_column(Integer)
+    last_problem: Mapped[str | None] = mapped_column(Text)
+    ended: Mapped[str | None] = mapped_column(String(20))
+
+    __table_args__ = (
+        Index(
+            "ix_webhooks_due",
+            "host",
+            "due_at",
+            sqlite_where=text("due_at IS NOT NULL"),
+            postgresql_where=text("due_at IS NOT NULL"),
+        ),
+    )
+
+
+class WebhookSecretRow(Row):
+    """What an owner's webhooks are signed with; in clear, since receivers have to know it. An older one that was
+    replaced signs along until ``expires_at``."""
+
+    __tablename__ = "webhook_secrets"
+
+    id: Mapped[str] = mapped_column(Id, primary_key=True)
+    owner_id: Mapped[str] = mapped_column(ForeignKey("owners.id"), index=True)
+    secret: Mapped[str] = mapped_column(String(100))
+    created_at: Mapped[datetime] = mapped_column(UtcTime, default=db_now())
+    expires_at: Mapped[datetime | None] = mapped_column(UtcTime)
 
 
 class WorkerRow(Row):

@@ -12,8 +12,9 @@ from db.clock import db_now
 from db.events import append_state
 from db.fairness import reserve_tags
 from db.ids import new_id
-from db.rows import DependencyRow, FileRow, IdempotencyRow, JobFileRow, JobRow
+from db.rows import DependencyRow, FileRow, IdempotencyRow, JobFileRow, JobRow, WebhookRow
 from db.states import FINAL_STATES, State
+from db.webhooks import NewWebhook, first_values, webhook_values
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,7 @@ class NewJob:
     file_ids: Sequence[str] = ()
     retry_of: str | None = None
     checkpoint: Mapping[str, Any] | None = None
+    webhook: NewWebhook | None = None
 
 
 class IdempotencyConflict(Exception):
@@ -69,9 +71,12 @@ def submit(session: Session, new: NewJob) -> JobRow:
         checkpoint=None if new.checkpoint is None else dict(new.checkpoint),
         created_at=db_now(),
         queued_at=None if waits else db_now(),
+        **first_values(new.webhook),
     )
     session.add(job)
     session.flush()
+    if new.webhook is not None:
+        session.add(WebhookRow(**webhook_values(job.id, new.webhook)))
     session.add_all(DependencyRow(job_id=job.id, after_id=after_id) for after_id in set(new.after))
     session.add_all(JobFileRow(job_id=job.id, file_id=file_id) for file_id in set(new.file_ids))
     append_state(session, job.id, attempt=0, state=State(job.state))

@@ -1,0 +1,297 @@
+"""Telling a job's webhook of the job's events, in order, each at least once.
+
+Nothing is asked of whoever writes events. A change of a job that has a webhook enters that job into a partial index by
+itself; ``notice`` empties the index into the webhooks' own rows, from where ``take`` leases deliveries and ``settle``
+writes down how they went. Jobs without a webhook are in neither, so however many there are, they cost nothing.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Any
+
+from sqlalchemy import case, exists, func, literal, select, text, update
+from sqlalchemy.orm import Session
+
+from db.clock import db_now, read_now
+from db.ids import new_id
+from db.rows import UNTOLD, EventRow, JobRow, WebhookRow
+from db.states import FINAL_STATES, EventType, State
+from db.webhook_secrets import signing_secrets
+
+# Longer than any try takes; a deliverer that died is followed by another after it.
+LEASE = timedelta(seconds=20)
+_AT_ONCE = 500
+_TOLD = "told"
+
+
+class WebhookEnd(StrEnum):
+    """Why nothing more comes: the job's end was delivered, was given up, or the receiver said 410 Gone."""
+
+    DELIVERED = "delivered"
+    MISSED = "missed"
+    GONE = "gone"
+
+
+@dataclass(frozen=True)
+class NewWebhook:
+    """Where to tell of a job, and of which of its events: ``final`` or ``state``, or both. ``host`` is what counts as
+    one receiver."""
+
+    url: str
+    host: str
+    events: Sequence[EventType] = (EventType.FINAL,)
+
+
+@dataclass(frozen=True)
+class Delivery:
+    """An event to be delivered by whoever holds the lease. ``is_last``: it tells of the job's end."""
+
+    job_id: str
+    lease_id: str
+    seq: int
+    is_last: bool
+    tries: int
+    url: str
+    host: str
+    secrets: Sequence[str]
+    taken_at: datetime
+    message: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a try went. ``pause`` is the time until the next one; without it there is none. ``status`` is the receiver's
+    answer, if there was one."""
+
+    delivery: Delivery
+    status: int | None = None
+    problem: str | None = None
+    gone: bool = False
+    pause: timedelta | None = None
+
+
+@dataclass(frozen=True)
+class Backlog:
+    """What is due now and when the oldest of it became so."""
+
+    due: int = 0
+    oldest_due_at: datetime | None = None
+
+
+def first_values(webhook: NewWebhook | None) -> dict[str, Any]:
+    """The new job's columns: what its webhook was told differs from any state."""
+    if webhook is None:
+        return {"webhook": None, "webhook_state": None, "webhook_attempt": None}
+    which = EventType.STATE if EventType.STATE in webhook.events else EventType.FINAL
+    return {"webhook": which, "webhook_state": "", "webhook_attempt": 0}
+
+
+def webhook_values(job_id: str, webhook: NewWebhook) -> dict[str, Any]:
+    """The row that belongs to the new job."""
+    return {"job_id": job_id, "url": webhook.url, "host": webhook.host, "events": list(webhook.events)}
+
+
+def webhooks_of(session: Session, jobs: Sequence[JobRow]) -> Mapping[str, WebhookRow]:
+    """The webhooks of those of the jobs that have one, by the job's id."""
+    ids = [job.id for job in jobs if job.webhook is not None]
+    if not ids:
+        return {}
+    return {row.job_id: row for row in session.scalars(select(WebhookRow).where(WebhookRow.job_id.in_(ids)))}
+
+
+def anything_due(session: Session) -> bool:
+    """Whether ``notice`` or ``take`` would find something; to be asked often."""
+    untold = exists().select_from(JobRow).where(text(UNTOLD))
+    return bool(session.scalar(select(untold))) or bool(due_hosts(session))
+
+
+def notice(session: Session) -> int:
+    """Make deliverable what happened to jobs since it was last done; returns for how many jobs, a batch at most."""
+    # Both rows are locked without waiting for either: nobody else locks several of them in this order.
+    changed = (
+        select(JobRow.id)
+        .join(WebhookRow, WebhookRow.job_id == JobRow.id)
+        .where(text(UNTOLD))
+        .limit(_AT_ONCE)
+        .with_for_update(skip_locked=True)
+    )
+    ids = session.scalars(changed).all()
+    if not ids:
+        return 0
+    newest = select(JobRow.last_event_seq).where(JobRow.id == WebhookRow.job_id).scalar_subquery()
+    session.execute(
+        update(WebhookRow)
+        .where(WebhookRow.job_id.in_(ids), WebhookRow.ended.is_(None))
+        # One that waits for its next try goes on waiting.
+        .values(known_seq=newest, due_at=func.coalesce(WebhookRow.due_at, db_now()))
+        .execution_options(synchronize_session=False)
+    )
+    session.execute(
+        update(JobRow)
+        .where(JobRow.id.in_(ids))
+        .values(
+            webhook=case((JobRow.finished_at.is_not(None), _TOLD), else_=JobRow.webhook),
+            webhook_state=JobRow.state,
+            webhook_attempt=JobRow.attempt,
+        )
+        .execution_options(synchronize_session=False)
+    )
+    return len(ids)
+
+
+def due_hosts(session: Session) -> Sequence[str]:
+    """The receivers that something is due for, the one that waits longest first. Asks the index once for each receiver,
+    however much is due for it."""
+    has_time = WebhookRow.due_at.is_not(None)
+    hosts = select(func.min(WebhookRow.host).label("host")).where(has_time).cte(recursive=True)
+    following = select(func.min(WebhookRow.host)).where(WebhookRow.host > hosts.c.host, has_time).scalar_subquery()
+    hosts = hosts.union_all(select(following).where(hosts.c.host.is_not(None)))
+    earliest = select(func.min(WebhookRow.due_at)).where(WebhookRow.host == hosts.c.host, has_time).scalar_subquery()
+    each = select(hosts.c.host, earliest.label("due_at")).where(hosts.c.host.is_not(None)).subquery()
+    return session.scalars(select(each.c.host).where(each.c.due_at <= db_now()).order_by(each.c.due_at)).all()
+
+
+def take(session: Session, room: int, room_at: Mapping[str, int], room_at_others: int) -> Sequence[Delivery]:
+    """Lease up to ``room`` deliveries that are due, of each receiver as many as there is room at it."""
+    taken: list[Delivery] = []
+    now, secrets = read_now(session), _Secrets(session)
+    for host in due_hosts(session):
+        free = min(room_at.get(host, room_at_others), room - len(taken))
+        if free <= 0:
+            continue
+        due = (
+            select(WebhookRow, JobRow)
+            .join(JobRow, JobRow.id == WebhookRow.job_id)
+            .where(WebhookRow.host == host, WebhookRow.due_at.is_not(None), WebhookRow.due_at <= db_now())
+            .order_by(WebhookRow.due_at)
+            .limit(free)
+            .with_for_update(skip_locked=True, of=WebhookRow)
+        )
+        for webhook, job in session.execute(due).all():
+            taken += _lease(session, webhook, job, secrets, now)
+    session.flush()
+    return taken
+
+
+def settle(session: Session, outcomes: Sequence[Outcome]) -> int:
+    """Write down how tries went; returns how many of them had lost their lease to another deliverer, which are left
+    to that one."""
+    # In order, so that two of these at once can't wait for each other.
+    ordered = sorted(outcomes, key=lambda outcome: outcome.delivery.job_id)
+    return sum(not _settle(session, outcome) for outcome in ordered)
+
+
+def backlog(session: Session) -> Backlog:
+    due = WebhookRow.due_at.is_not(None) & (WebhookRow.due_at <= db_now())
+    count, oldest = session.execute(select(func.count(), func.min(WebhookRow.due_at)).where(due)).one()
+    return Backlog(count, oldest)
+
+
+class _Secrets(dict[str, Sequence[str]]):
+    """Each owner's, read once."""
+
+    def __init__(self, session: Session) -> None:
+        super().__init__()
+        self._session = session
+
+    def __missing__(self, owner_id: str) -> Sequence[str]:
+        self[owner_id] = signing_secrets(self._session, owner_id)
+        return self[owner_id]
+
+
+def _lease(session: Session, webhook: WebhookRow, job: JobRow, secrets: _Secrets, now: datetime) -> list[Delivery]:
+    event = _next_event(session, webhook)
+    if event is None:
+        # Only what it does not want to hear of happened, or the event was forgotten before it could be delivered.
+        webhook.told_seq, webhook.due_at = webhook.known_seq, None
+        if State(job.state).is_final and job.last_event_seq <= webhook.known_seq:
+            webhook.ended = WebhookEnd.MISSED
+            webhook.last_problem = "The job's events were forgotten before they could be delivered."
+        return []
+    webhook.lease_id, webhook.due_at = new_id(), db_now(LEASE)
+    delivery = Delivery(
+        job_id=job.id,
+        lease_id=webhook.lease_id,
+        seq=event.seq,
+        is_last=event.data["state"] in FINAL_STATES,
+        tries=webhook.tries,
+        url=webhook.url,
+        host=webhook.host,
+        secrets=secrets[job.owner_id],
+        taken_at=now,
+        message=_message(job, event),
+    )
+    return [delivery]
+
+
+def _next_event(session: Session, webhook: WebhookRow) -> EventRow | None:
+    """The first event that it wants to hear of. The end comes as ``state`` and as ``final``; who wants to hear of both
+    is told once."""
+    wanted = (
+        select(EventRow)
+        .where(
+            EventRow.job_id == webhook.job_id,
+            EventRow.seq > webhook.told_seq,
+            EventRow.seq <= webhook.known_seq,
+            EventRow.type.in_(webhook.events),
+        )
+        .order_by(EventRow.seq)
+        .limit(2)
+    )
+    events = session.scalars(wanted).all()
+    if len(events) == 2 and events[1].type == EventType.FINAL:
+        return events[1] if events[0].data["state"] in FINAL_STATES else events[0]
+    return events[0] if events else None
+
+
+def _message(job: JobRow, event: EventRow) -> Mapping[str, Any]:
+    """What the receiver reads; the same at every try, so of the job it holds only what never changes."""
+    data = {
+        "job_id": job.id,
+        "seq": event.seq,
+        "state": event.data["state"],
+        "reason": event.data.get("reason"),
+        "error": event.data.get("error"),
+        "attempt": event.attempt,
+        "kind": job.kind,
+        "queue": job.queue,
+        "tags": job.tags,
+        "retry_of": job.retry_of,
+        "submitted_at": job.created_at.isoformat(),
+    }
+    return {"type": f"job.{event.type}", "timestamp": event.created_at.isoformat(), "data": data}
+
+
+def _settle(session: Session, outcome: Outcome) -> bool:
+    values: dict[str, Any] = {
+        "lease_id": None,
+        "last_try_at": db_now(),
+        "last_status": outcome.status,
+        "last_problem": outcome.problem,
+        **_progress(outcome),
+    }
+    settled = session.execute(
+        update(WebhookRow)
+        .where(WebhookRow.job_id == outcome.delivery.job_id, WebhookRow.lease_id == outcome.delivery.lease_id)
+        .values(**values)
+        .returning(WebhookRow.job_id)
+        .execution_options(synchronize_session=False)
+    )
+    return settled.scalar_one_or_none() is not None
+
+
+def _progress(outcome: Outcome) -> dict[str, Any]:
+    delivery = outcome.delivery
+    if outcome.gone:
+        return {"ended": WebhookEnd.GONE, "due_at": None, "tries": delivery.tries + 1}
+    if outcome.problem is not None and outcome.pause is not None:
+        return {"due_at": db_now(outcome.pause), "tries": delivery.tries + 1}
+    counted = WebhookRow.delivered if outcome.problem is None else WebhookRow.missed
+    progress: dict[str, Any] = {counted.key: counted + 1, "told_seq": delivery.seq}
+    if delivery.is_last:
+        ended = WebhookEnd.DELIVERED if outcome.problem is None else WebhookEnd.MISSED
+        return {**progress, "ended": ended, "due_at": None, "tries": delivery.tries + 1}
+    more = case((WebhookRow.known_seq > literal(delivery.seq), db_now()), else_=None)
+    return {**progress, "due_at": more, "tries": 0}
