@@ -48,6 +48,7 @@ def check_rooms() -> None:
 def main() -> None:
     check_rooms()
     end_with_any_thread()
+    sys.setswitchinterval(0.0005)
     parser = argparse.ArgumentParser(prog="turnout worker", description="Run jobs of one queue.")
     parser.add_argument("--queue", required=True, choices=[queue.value for queue in Queue])
     parser.add_argument("--slots", type=int, help="jobs at once (default: one; on cpu one for each core)")

@@ -1,6 +1,7 @@
 """How an attempt ended, in the words of Celery's events, for whatever listens to them. Flower shows them at once, then
 looks the job up in SQL (``workers/flower_events.py``); other monitors have only them."""
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import structlog
@@ -13,6 +14,8 @@ from tasks.errors import JobError
 
 log = structlog.get_logger()
 
+
+Event = tuple[str, Mapping[str, Any]]
 
 _FAILED = "The job failed; its own record says why."
 _AGAIN = "The job will run again."
@@ -49,26 +52,39 @@ class Announcer:
         """From when Celery's consumer is there."""
         self._consumer = consumer
 
-    def started(self, job: JobRow) -> None:
-        args = f"['{job.id}']"
-        self._send("task-received", job, name=job.kind, args=args, kwargs="{}", retries=0, eta=None, expires=None)
-        self._send("task-started", job)
+    def send(self, events: Sequence[Event]) -> None:
+        """Returns at once. Many together cost Celery about as much as one."""
+        if self._consumer is not None:
+            self._consumer.call_soon(self._dispatch, events)
 
-    def ended(self, job: JobRow, state: State) -> None:
-        match state:
-            case State.SUCCEEDED:
-                self._send("task-succeeded", job, result="None", runtime=0.0)
-            case State.FAILED:
-                self._send("task-failed", job, exception=_FAILED, traceback=None)
-            case State.QUEUED | State.WAITING:
-                self._send("task-retried", job, exception=_AGAIN, traceback=None)
-            case State.CANCELLED:
-                self._send("task-revoked", job, terminated=True, signum=None, expired=False)
+    def _dispatch(self, events: Sequence[Event]) -> None:
+        dispatcher = self._consumer.event_dispatcher
+        if dispatcher is None:
+            return
+        try:
+            for name, fields in events:
+                dispatcher.send(name, **fields)
+        except OperationalError as exc:
+            log.warning("jobs_not_announced", events=len(events), why=str(exc))
 
-    def _send(self, event: str, job: JobRow, **fields: Any) -> None:
-        consumer = self._consumer
-        if consumer is not None and consumer.event_dispatcher is not None:
-            consumer.call_soon(consumer.event_dispatcher.send, event, uuid=job.id, **fields)
+
+def told_started(job: JobRow) -> list[Event]:
+    """That a worker has the job, and runs it."""
+    received = {"name": job.kind, "args": f"['{job.id}']", "kwargs": "{}", "retries": 0, "eta": None, "expires": None}
+    return [("task-received", {"uuid": job.id, **received}), ("task-started", {"uuid": job.id})]
+
+
+def told_ended(job: JobRow, state: State) -> Event:
+    """How the job's attempt ended."""
+    match state:
+        case State.SUCCEEDED:
+            return "task-succeeded", {"uuid": job.id, "result": "None", "runtime": 0.0}
+        case State.FAILED:
+            return "task-failed", {"uuid": job.id, "exception": _FAILED, "traceback": None}
+        case State.CANCELLED:
+            return "task-revoked", {"uuid": job.id, "terminated": True, "signum": None, "expired": False}
+        case _:
+            return "task-retried", {"uuid": job.id, "exception": _AGAIN, "traceback": None}
 
 
 def _announce_cancel(task: Any) -> None:

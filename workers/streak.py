@@ -19,6 +19,7 @@ from db.states import State
 from tasks.kind import Kind
 from workers.execution import Execution, Workshop
 from workers.lease_keeper import lease_until
+from workers.mirror import Event, told_ended, told_started
 from workers.pace import MOST_TOGETHER, Pace, as_many_as_fit
 from workers.slots import Slot
 
@@ -31,8 +32,8 @@ _RETRY_SECONDS = 0.5
 
 @dataclass(frozen=True)
 class Desk:
-    """Where a worker's slots get their jobs from. ``slots`` is how many share them. ``started`` and ``ended`` hear of
-    the jobs that had no hint; ``released`` says that jobs went back to the queue."""
+    """Where a worker's slots get their jobs from. ``slots`` is how many share them. ``announce`` gets Celery's
+    events of the jobs that had no hint; ``released`` says that jobs went back to the queue."""
 
     shop: Workshop
     kinds: Mapping[str, Kind]
@@ -40,8 +41,7 @@ class Desk:
     queue: str
     slots: int
     pace: Pace
-    started: Callable[[JobRow], None]
-    ended: Callable[[JobRow, State], None]
+    announce: Callable[[Sequence[Event]], None]
     released: Callable[[], None]
 
 
@@ -67,6 +67,7 @@ class Streak:
         self._current: Execution | None = None
         self._shutting_down = False
         self._retry_at = 0.0
+        self._news: list[Event] = []
         self.leaves_something = False
 
     def run(self, job_id: str) -> State | None:
@@ -121,7 +122,7 @@ class Streak:
         self._done.append((claimed, success))
 
     def _may_begin(self) -> bool:
-        return not self._shutting_down and self._runner.is_alive()
+        return not self._shutting_down and self._runner.takes_jobs()
 
     def _may_claim(self) -> bool:
         return self._may_begin() and time.monotonic() < self._go_on_until
@@ -150,9 +151,11 @@ class Streak:
             except (SQLAlchemyError, ValueError):
                 # One of them can't be stored; which one shows when each is committed by itself.
                 self._commit_one_by_one()
+                self._announce()
                 return
         self._note_ends(done, states)
         self._take(jobs, ids, asked_at)
+        self._announce()
 
     def _next_ids(self, session: Session) -> Sequence[str]:
         short = self._desk.pace.short()
@@ -172,6 +175,7 @@ class Streak:
     def _make_way(self) -> None:
         """The running job takes long: what is done is committed meanwhile, and what waits is left to others. Tried
         again soon if the database does not answer."""
+        self._announce()
         if not (self._done or self._ahead) or time.monotonic() < self._retry_at:
             return
         try:
@@ -234,7 +238,12 @@ class Streak:
         if state.is_final:
             self._note_leavings(job)
         if job.id != self._hinted:
-            self._desk.ended(job, state)
+            self._news.append(told_ended(job, state))
+
+    def _announce(self) -> None:
+        if self._news:
+            news, self._news = self._news, []
+            self._desk.announce(news)
 
     def _note_leavings(self, job: JobRow) -> None:
         if self._desk.kinds[job.kind].clean_up is not None:
@@ -243,7 +252,7 @@ class Streak:
     def _say_started(self, job: JobRow) -> None:
         log.info("job_claimed", job_id=job.id, kind=job.kind, attempt=job.attempt)
         if job.id != self._hinted:
-            self._desk.started(job)
+            self._news += told_started(job)
 
 
 def _hand_back(session: Session, token: Token) -> None:

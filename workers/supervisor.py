@@ -70,8 +70,7 @@ class Supervisor:
             queue=queue,
             slots=len(slots),
             pace=Pace(kinds),
-            started=self.announcer.started,
-            ended=self.announcer.ended,
+            announce=self.announcer.send,
             released=self._refill,
         )
         self._janitor = Janitor(
