@@ -1,0 +1,86 @@
+"""What was found out about a stream, from four sides: the ledger, the witness, the database's own rows and what was
+streamed to those who watched. All times are of the machine's monotonic clock."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from bench.chaos.ledger import Run
+from bench.chaos.witness import Write
+
+
+@dataclass(frozen=True)
+class Harm:
+    """A fault that was done, from its first moment to the last of its doing. ``pids`` are the processes that it hit;
+    ``reason`` is what attempts that fail by it say."""
+
+    fault: str
+    at: float
+    until: float
+    pids: frozenset[int] = frozenset()
+    reason: str | None = None
+
+    def touches(self, since: float, until: float) -> bool:
+        return self.at <= until and since <= self.until
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """A row of the attempts."""
+
+    job_id: str
+    attempt: int
+    worker_pid: int
+    claimed_at: float
+    ended_at: float | None
+    outcome: str
+    reason: str | None
+
+
+@dataclass(frozen=True)
+class End:
+    """What the database says of a job: ``result_of`` is the attempt and the process that its result names."""
+
+    entry: str
+    state: str
+    reason: str | None
+    attempt: int
+    result_of: tuple[int, int] | None
+
+
+@dataclass(frozen=True)
+class Final:
+    """A job's end as somebody outside was told of it."""
+
+    job_id: str
+    seq: int
+    attempt: int
+    state: str
+
+
+@dataclass(frozen=True)
+class Cancelled:
+    """An answered request to cancel, and when it was sent."""
+
+    job_id: str
+    asked_at: float
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """``accepted``: entry and moment of each job that was promised. ``stored_finals``: how many final events lie in the
+    database, by job; ``told``: those that watchers were streamed. ``waiting``: jobs that did not come back in time
+    though their queue still knows them."""
+
+    accepted: Mapping[str, tuple[str, float]]
+    runs: Sequence[Run]
+    writes: Sequence[Write]
+    ends: Mapping[str, End]
+    harms: Sequence[Harm]
+    attempts: Sequence[Attempt] = ()
+    stored_finals: Mapping[str, int] | None = None
+    told: Mapping[str, Sequence[Final]] = field(default_factory=dict)
+    webhooks: Mapping[str, Sequence[Final]] = field(default_factory=dict)
+    cancelled: Sequence[Cancelled] = ()
+    waiting: frozenset[str] = frozenset()
+    wall_minus_monotonic: float = 0.0
+    trouble: Sequence[str] = ()
