@@ -58,6 +58,12 @@ class JobOutOfMemory(PermanentJobError):
     code = "out_of_memory"
 
 
+class MemoryShort(RetryableJobError):
+    """The job got no more memory where it ran. Counts like the loss of its runner, which it might have been as well."""
+
+    code = "out_of_memory"
+
+
 class JobCancelled(JobError):
     """The job noticed that its cancellation was requested, and ended."""
 

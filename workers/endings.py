@@ -33,6 +33,8 @@ class Why(Enum):
     SHUTDOWN = auto()
 
 
+# What a job's own code may notice before the worker does; it is lost, as if its runner had died of it.
+_LOSSES = frozenset({Reason.CLUSTER_LOST, Reason.OUT_OF_MEMORY})
 # Which reason each limit of an attempt gives, and whether another attempt may do better.
 _LIMITS = {
     Why.TIMED_OUT: (Reason.TIMED_OUT, False),
@@ -43,7 +45,7 @@ _LIMITS = {
 
 @dataclass(frozen=True)
 class Report:
-    """What a runner said at the end of an attempt; ``died`` says how its process ended instead."""
+    """What a runner said at the end of an attempt; ``died`` says how its process ended instead, and ``code`` why."""
 
     succeeded: bool = False
     result: Mapping[str, Any] = field(default_factory=dict)
@@ -85,9 +87,9 @@ def ending(token: Token, report: Report, why: Why | None, limits: Mapping[Why, s
     if why is Why.FORCED or (why is Why.ASKED and report.code in _ENDED_ON_REQUEST):
         return lambda session: finish.end_cancelled(session, token, report.metrics)
     if report.died is not None:
-        died = report.died
-        return lambda session: finish.lose(session, token, cause=died)
-    if report.code is Reason.CLUSTER_LOST:
+        died, reason = report.died, report.code if report.code in _LOSSES else Reason.WORKER_LOST
+        return lambda session: finish.lose(session, token, cause=died, reason=reason, metrics=report.metrics)
+    if report.code in _LOSSES and report.retryable:
         return lambda session: finish.lose(
             session, token, cause=report.message, reason=report.code, metrics=report.metrics
         )

@@ -200,7 +200,9 @@ class Execution:
             if message is None:
                 continue
             if message["type"] == "died":
-                return Report(died=self._runner.how_it_ended(), metrics=self._queue_metrics())
+                death = self._runner.death()
+                metrics = {**self._queue_metrics(), **death.metrics}
+                return Report(died=death.cause, code=death.reason, metrics=metrics)
             if (message["job_id"], message.get("attempt")) != (self.token.job_id, self.token.attempt):
                 continue
             if message["type"] == "lost":

@@ -7,10 +7,15 @@ from pathlib import Path
 from typing import IO, Any
 
 from tasks.queues import Queue
+from workers.memory import container_bytes, machine_bytes
+from workers.memory_watch import MemoryWatch
 from workers.runner_process import RunnerSetting
 from workers.settings import WorkerSettings
 
 _MOST_WORKERS = 1000
+# Of the memory: for the queues whose runners compute, and for those whose runners mostly wait for somebody else.
+_COMPUTING, _WAITING = 3 / 4, 1 / 4
+_LEAST_DEFAULT_MEMORY = 1 << 30
 
 
 def take_place(settings: WorkerSettings, queue: str) -> tuple[str, IO[bytes]]:
@@ -43,6 +48,7 @@ def runner_settings(
     by more than half; the other queues' runners mostly wait for somebody else."""
     for directory in (settings.scratch_root, settings.cache_root, settings.log_root):
         directory.mkdir(parents=True, exist_ok=True)
+    watch = MemoryWatch(settings.runner_memory or default_memory(queue, slots))
     runtimes: Mapping[str, Any] = settings.runtime_settings() if queue == Queue.H2O else {}
     return [
         RunnerSetting(
@@ -54,9 +60,21 @@ def runner_settings(
             cores=_share(slot, slots) if queue == Queue.CPU else (),
             kinds=kinds,
             runtimes=runtimes,
+            memory=watch,
         )
         for slot in range(slots)
     ]
+
+
+def default_memory(queue: str, slots: int) -> int:
+    """What one runner may use: its share of the memory that this machine or container has.
+
+    A machine is shared with other workers and servers; a container is taken to be the worker's alone.
+    """
+    container = container_bytes()
+    part = _COMPUTING if queue in (Queue.CPU, Queue.GPU) or container is not None else _WAITING
+    there_is = container or machine_bytes()
+    return max(int(part * there_is / slots), min(_LEAST_DEFAULT_MEMORY, int(_COMPUTING * there_is)))
 
 
 def _cores() -> Sequence[int]:

@@ -1,8 +1,9 @@
-"""What binds a runner to its slot and its cores, and how its memory is counted."""
+"""What binds a runner to its slot, its cores and its memory, and how that is counted."""
 
 import contextlib
 import fcntl
 import os
+import resource
 import shutil
 import signal
 import sys
@@ -12,6 +13,9 @@ from pathlib import Path
 from typing import IO
 
 _LOCK_RETRY_SECONDS = 0.05
+# Beside what a process uses, this counts what it has only reserved: stacks of threads, pools of allocators.
+_RESERVED_FACTOR, _RESERVED_BYTES = 2, 1 << 30
+_FIRST_TO_KILL = "1000"
 
 
 def hold_slot_lock(path: Path) -> IO[bytes]:
@@ -57,6 +61,20 @@ def pin_to_cores(cores: Sequence[int]) -> None:
     """Run on these processors only; an empty list leaves all of them."""
     if cores and sys.platform == "linux":
         os.sched_setaffinity(0, cores)
+
+
+def limit_memory(limit_bytes: int) -> None:
+    """Let nothing but this process and its children suffer from how much memory they take.
+
+    Their worker kills them beyond the limit, a moment after they went there. Until then, an allocation far beyond fails
+    (``MemoryError`` in Python), and a kernel that runs out of memory kills here first (``proc(5)``: oom_score_adj).
+    """
+    if sys.platform == "linux":
+        far_beyond = _RESERVED_FACTOR * limit_bytes + _RESERVED_BYTES
+        _soft, hard = resource.getrlimit(resource.RLIMIT_DATA)
+        if hard == resource.RLIM_INFINITY or far_beyond < hard:
+            resource.setrlimit(resource.RLIMIT_DATA, (far_beyond, hard))
+        Path("/proc/self/oom_score_adj").write_text(_FIRST_TO_KILL)
 
 
 def reset_peak_memory() -> None:

@@ -20,11 +20,19 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from tasks.errors import InvalidInput, JobError, RetryableJobError
+from tasks.errors import InvalidInput, JobError, MemoryShort, RetryableJobError
 from tasks.kind import Kind
 from tasks.registry import kind_named, load_kinds
 from workers.channel import Channel, ChannelClosed, Message
-from workers.process_ties import hold_slot_lock, make_scratch_empty, peak_memory_bytes, pin_to_cores, reset_peak_memory
+from workers.memory import in_words
+from workers.process_ties import (
+    hold_slot_lock,
+    limit_memory,
+    make_scratch_empty,
+    peak_memory_bytes,
+    pin_to_cores,
+    reset_peak_memory,
+)
 from workers.runner_context import RunnerContext
 from workers.tether import tie_to_parent
 
@@ -39,6 +47,7 @@ class Runner:
         self._channel = channel
         self._kinds = load_kinds(greeting["kinds"])
         self._runtime_settings: Mapping[str, Any] = greeting["runtimes"]
+        self._memory = in_words(greeting["memory_bytes"])
         self._runtimes: dict[str, Any] = {}
         self._orders: queue.SimpleQueue[Message] = queue.SimpleQueue()
         self._context: RunnerContext | None = None
@@ -100,6 +109,9 @@ class Runner:
             return _failure(InvalidInput(f"The spec does not fit this version: {exc.error_count()} errors."))
         except JobError as exc:
             return _failure(exc)
+        except MemoryError:
+            traceback.print_exc()
+            return _failure(MemoryShort(f"The job got no more memory; the limit of its runner is {self._memory}."))
         except Exception as exc:  # noqa: BLE001 - the one place where an attempt ends, whatever went wrong
             traceback.print_exc()
             return _failure(JobError(f"The job failed with {type(exc).__name__}; the worker's log has the details."))
@@ -159,6 +171,7 @@ def main() -> None:
         slot_lock = hold_slot_lock(Path(greeting["slot_lock"]))
         make_scratch_empty(Path(greeting["scratch"]))
         pin_to_cores(greeting["cores"])
+        limit_memory(greeting["memory_bytes"])
         Runner(channel, greeting).serve()
     except ChannelClosed:
         slot_lock = None

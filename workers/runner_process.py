@@ -15,7 +15,10 @@ from typing import Any
 
 import structlog
 
+from db.states import Reason
 from workers.channel import Channel, ChannelClosed, Message
+from workers.memory import in_words
+from workers.memory_watch import MemoryWatch, RunnerMemory
 from workers.messages import checked
 
 log = structlog.get_logger()
@@ -36,6 +39,16 @@ class RunnerSetting:
     cores: Sequence[int]
     kinds: Sequence[str]
     runtimes: Mapping[str, Any]
+    memory: MemoryWatch
+
+
+@dataclass(frozen=True)
+class Death:
+    """How a runner ended: in words, which reason that is for its attempt to be lost, and what was measured."""
+
+    cause: str
+    reason: Reason
+    metrics: Mapping[str, float]
 
 
 class RunnerProcess:
@@ -65,6 +78,10 @@ class RunnerProcess:
             )
         self._channel = Channel(ours)
         self._doomed = False
+        self._killed_by_us = False
+        self._watch, self._memory = setting.memory, RunnerMemory(self._process.pid, self.kill)
+        self._killed_by_kernel = False
+        self._spent = False
         listener = threading.Thread(target=self._listen, args=(setting,), name=f"hear-{setting.name}", daemon=True)
         listener.start()
         waiter = threading.Thread(target=self._await_end, args=(listener,), name=f"await-{setting.name}", daemon=True)
@@ -78,12 +95,18 @@ class RunnerProcess:
         """False from the moment it was killed."""
         return not self._doomed and self._process.poll() is None
 
+    def takes_jobs(self) -> bool:
+        """False too if the last job left so much in its memory that the next one would lack it."""
+        return not self._spent and self.is_alive()
+
     def send(self, message: Mapping[str, Any]) -> None:
         """Tell the runner something. One that is gone or does not read is killed; its ``died`` message follows."""
+        if message["type"] == "run":
+            self._watch.begin(self._memory)
         try:
             self._channel.send(message)
         except ChannelClosed:
-            self.kill()
+            self._doom()
 
     def offer(self, message: Mapping[str, Any]) -> None:
         """Tell the runner something if it can take it right now; never waits."""
@@ -94,15 +117,28 @@ class RunnerProcess:
         self._signal(signal.SIGTERM)
 
     def kill(self) -> None:
-        self._doomed = True
-        self._signal(signal.SIGKILL)
+        self._killed_by_us = True
+        self._doom()
 
     def how_it_ended(self) -> str:
-        """In words, for the record of the attempt."""
+        """In words."""
+        return self.death().cause
+
+    def death(self) -> Death:
+        """For the record of the attempt; waits for the end."""
         code = self._process.wait()
+        peak = self._memory.peak_bytes
+        metrics = {"peak_memory_bytes": peak} if peak else {}
+        if self._memory.exceeded:
+            limit = in_words(self._watch.limit_bytes)
+            cause = f"The runner used {in_words(peak)} of memory, more than its limit of {limit}."
+            return Death(cause, Reason.OUT_OF_MEMORY, metrics)
+        if self._killed_by_kernel:
+            cause = "The machine ran out of memory, and its kernel killed the runner."
+            return Death(cause, Reason.OUT_OF_MEMORY, metrics)
         if code < 0:
-            return f"The runner was killed by {signal.Signals(-code).name}."
-        return f"The runner ended by itself with exit code {code}."
+            return Death(f"The runner was killed by {signal.Signals(-code).name}.", Reason.WORKER_LOST, metrics)
+        return Death(f"The runner ended by itself with exit code {code}.", Reason.WORKER_LOST, metrics)
 
     def _listen(self, setting: RunnerSetting) -> None:
         greeting = {
@@ -111,6 +147,7 @@ class RunnerProcess:
             "slot_lock": str(setting.slot_lock),
             "scratch": str(setting.scratch),
             "cores": list(setting.cores),
+            "memory_bytes": setting.memory.limit_bytes,
         }
         try:
             self._channel.send(greeting)
@@ -118,24 +155,34 @@ class RunnerProcess:
                 message = checked(self._channel.receive())
                 if message["type"] == "ready":
                     self._on_ready(self)
-                else:
-                    self.inbox.put(message)
+                    continue
+                if message["type"] == "finished":
+                    self._watch.end(self._memory)
+                    peak = message["metrics"].get("peak_memory_bytes", 0)
+                    self._spent = self._watch.is_full(self._memory, peak)
+                self.inbox.put(message)
         except ChannelClosed:
-            # A runner that can't be heard is of no use any more.
-            self.kill()
+            # A runner that can't be heard is of no use any more, if it is not just dying.
+            self._doom()
         except ValueError as exc:
             log.error("runner_not_understood", slot=setting.name, error=str(exc))
             self.kill()
 
     def _await_end(self, listener: threading.Thread) -> None:
         """The process is what counts, not its socket: a process that the job started may hold that open."""
-        self._process.wait()
+        killed = self._process.wait() == -signal.SIGKILL
+        self._watch.end(self._memory)
+        self._killed_by_kernel = killed and not self._killed_by_us and self._watch.kernel_killed_lately()
         self._signal(signal.SIGKILL)
         self._channel.shut()
         listener.join()
         self._channel.close()
         self.inbox.put({"type": "died"})
         self._on_death(self)
+
+    def _doom(self) -> None:
+        self._doomed = True
+        self._signal(signal.SIGKILL)
 
     def _signal(self, number: signal.Signals) -> None:
         # The whole group: a job may have started processes of its own, which may outlive the runner.

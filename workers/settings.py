@@ -3,10 +3,13 @@
 from datetime import timedelta
 from pathlib import Path
 
-from pydantic import Field, JsonValue, SecretStr
+from pydantic import ByteSize, Field, JsonValue, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from db.durations import Duration
+
+# A runner itself takes about half of it.
+_LEAST_RUNNER_MEMORY = 128 << 20
 
 
 class WorkerSettings(BaseSettings):
@@ -18,6 +21,11 @@ class WorkerSettings(BaseSettings):
     grace: Duration = Field(
         default=timedelta(seconds=5),
         description="How long a runner gets to end by itself when a job is cancelled or the worker shuts down.",
+    )
+    runner_memory: ByteSize | None = Field(
+        default=None,
+        ge=_LEAST_RUNNER_MEMORY,
+        description="What one runner may use of memory, such as 4GB; by default its share of the machine's.",
     )
     h2o_url: str | None = Field(default=None, description="An H2O cluster elsewhere; without it, the embedded one.")
     h2o_user: str = ""

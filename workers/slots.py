@@ -68,10 +68,11 @@ class Slots:
     def give_back(self, slot: Slot) -> None:
         with self._changed:
             slot.taken = False
-            if slot.runner.is_alive():
+            if slot.runner.takes_jobs():
                 self._idle.add(slot)
                 self._changed.notify()
             else:
+                slot.runner.kill()
                 self._replace(slot)
 
     def end_handing_out(self) -> None:

@@ -25,9 +25,11 @@ class Workers:
         self._log = (home / "workers.log").open("ab")
         self._started: list[subprocess.Popen[bytes]] = []
 
-    def start(self, slots: int = 1) -> psutil.Process:
+    def start(self, slots: int = 1, **settings: str) -> psutil.Process:
+        """``settings`` are ``TURNOUT_`` variables, in small letters and without that."""
         command = [sys.executable, "-P", "-m", "workers", "--queue", "cpu", "--slots", str(slots)]
-        process = subprocess.Popen(command, env=self._environment, stdout=self._log, stderr=self._log)
+        environment = self._environment | {f"TURNOUT_{name.upper()}": value for name, value in settings.items()}
+        process = subprocess.Popen(command, env=environment, stdout=self._log, stderr=self._log)
         self._started.append(process)
         return psutil.Process(process.pid)
 

@@ -6,6 +6,7 @@ import socket
 import struct
 import sys
 import time
+from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 from typing import Literal
@@ -14,6 +15,9 @@ from tasks.contracts import JobContext, JobResult, JobSpec
 from tasks.errors import JobStoppedEmpty, PermanentJobError
 from tasks.kind import kind
 from tasks.queues import Queue
+from tests.waiting import until
+
+_kept: list[bytes] = []
 
 
 class Misbehave(JobSpec):
@@ -70,6 +74,34 @@ def _ignore_everything(job: JobContext) -> None:
         time.sleep(0.02)
 
 
+def _eat_memory() -> None:
+    """As fast as it goes."""
+    eaten = []
+    while True:
+        eaten.append(b"x" * 10_000_000)
+
+
+def _fork(work: Callable[[], None]) -> int:
+    """A process that leaves the runner's process group."""
+    child = os.fork()
+    if child == 0:
+        os.setsid()
+        work()
+        os._exit(0)
+    return child
+
+
+def _share_memory(scratch: Path) -> None:
+    """Hold 100 MB together with five processes, until all have been looked at."""
+    held = b"x" * 100_000_000
+    children = [_fork(lambda: time.sleep(600)) for _ in range(5)]
+    until(lambda: (scratch.parent.parent / "looked").exists())
+    for child in children:
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
+    del held
+
+
 @kind(queues=(Queue.CPU,), time_limit=timedelta(minutes=10), max_attempts=1)
 def run(spec: Misbehave, job: JobContext) -> Done:
     match spec.how:
@@ -101,6 +133,18 @@ def run(spec: Misbehave, job: JobContext) -> Done:
         case "nothing to keep":
             job.wait(spec.seconds)
             raise JobStoppedEmpty("There is nothing to keep.")
+        case "eat memory":
+            _eat_memory()
+        case "eat memory in a child":
+            (job.scratch.parent.parent / "child.pid").write_text(str(_fork(_eat_memory)))
+        case "share memory":
+            _share_memory(job.scratch)
+            return Done(text="shared")
+        case "keep memory":
+            _kept.append(b"x" * 200_000_000)
+            return Done(text=str(os.getpid()))
+        case "allocate the world":
+            bytearray(1 << 45)
         case "raise":
             raise RuntimeError("a secret: hunter2")
         case "exit":
