@@ -15,6 +15,9 @@ SUCCESS = Report(succeeded=True, result={"a": 1})
 DIED = Report(died="killed by SIGKILL")
 FAILED = Report(code=Reason.UPSTREAM_ERROR, message="no answer", retryable=True)
 CLUSTER_LOST = Report(code=Reason.CLUSTER_LOST, message="gone", retryable=True)
+KILLED_FOR_MEMORY = Report(died="used too much", code=Reason.OUT_OF_MEMORY, metrics={"peak_memory_bytes": 9})
+NO_MORE_MEMORY = Report(code=Reason.OUT_OF_MEMORY, message="no more", retryable=True)
+HOPELESS = Report(code=Reason.OUT_OF_MEMORY, message="the heap is too small")
 CANCELLED = Report(code=Reason.CANCELLED_BY_USER, message="cancelled")
 
 
@@ -41,6 +44,10 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, dict[str, Any]]]:
         (DIED, Why.STALLED, "fail"),
         (FAILED, None, "fail"),
         (CLUSTER_LOST, None, "lose"),
+        (KILLED_FOR_MEMORY, None, "lose"),
+        (KILLED_FOR_MEMORY, Why.SHUTDOWN, "hand_back"),
+        (NO_MORE_MEMORY, None, "lose"),
+        (HOPELESS, None, "fail"),
         (FAILED, Why.ASKED, "fail"),
         (FAILED, Why.SHUTDOWN, "hand_back"),
         (CANCELLED, Why.ASKED, "end_cancelled"),
@@ -62,6 +69,21 @@ def test_only_a_stall_is_tried_again(calls: list[tuple[str, dict[str, Any]]]) ->
         (Reason.TIMED_OUT, "too long", False),
         (Reason.STALLED, "no progress", True),
     ]
+
+
+@pytest.mark.parametrize(
+    ("report", "reason", "metrics"),
+    [
+        (DIED, Reason.WORKER_LOST, {}),
+        (KILLED_FOR_MEMORY, Reason.OUT_OF_MEMORY, {"peak_memory_bytes": 9}),
+        (NO_MORE_MEMORY, Reason.OUT_OF_MEMORY, {}),
+    ],
+)
+def test_why_an_attempt_is_lost(
+    calls: list[tuple[str, dict[str, Any]]], report: Report, reason: Reason, metrics: dict[str, int]
+) -> None:
+    ending(TOKEN, report, None, LIMITS)(None)  # type: ignore[arg-type]
+    assert [(kw.get("reason"), kw.get("metrics")) for _, kw in calls] == [(reason, metrics)]
 
 
 def test_a_failure_is_read_with_its_pause() -> None:
