@@ -103,7 +103,7 @@ class CelerySide:
         return False
 
     def _unacknowledged(self) -> frozenset[str]:
-        """What Redis still holds: queued, or handed to a worker that is gone, until the visibility timeout of an hour."""
+        """What Redis still holds: queued, or with a worker that is gone, until the visibility timeout of an hour."""
         client: redis.Redis = self._stand.broker.client()
         held: list[Any] = [json.loads(value)[0] for value in client.hvals("unacked")]
         queued: list[Any] = [json.loads(value) for value in client.lrange("celery", 0, -1)]

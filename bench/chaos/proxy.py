@@ -85,7 +85,7 @@ class Proxy:
         self._loop.run_forever()
         for task in asyncio.all_tasks(self._loop):
             task.cancel()
-        self._loop.run_until_complete(asyncio.sleep(0))
+        self._loop.run_until_complete(asyncio.sleep(0.1))
         self._loop.close()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -95,6 +95,8 @@ class Proxy:
             await self._carry(link, reader)
         except OSError:
             _reset(link)
+        except asyncio.CancelledError:
+            return  # the proxy ends
         finally:
             self._links.discard(link)
             writer.close()
