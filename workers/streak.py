@@ -68,6 +68,7 @@ class Streak:
         self._shutting_down = False
         self._retry_at = 0.0
         self._news: list[Event] = []
+        self._ended: dict[State | None, list[str]] = {}
         self.leaves_something = False
 
     def run(self, job_id: str) -> State | None:
@@ -151,11 +152,11 @@ class Streak:
             except (SQLAlchemyError, ValueError):
                 # One of them can't be stored; which one shows when each is committed by itself.
                 self._commit_one_by_one()
-                self._announce()
+                self._tell()
                 return
         self._note_ends(done, states)
         self._take(jobs, ids, asked_at)
-        self._announce()
+        self._tell()
 
     def _next_ids(self, session: Session) -> Sequence[str]:
         short = self._desk.pace.short()
@@ -168,6 +169,8 @@ class Streak:
 
     def _take(self, jobs: Sequence[JobRow], order: Sequence[str], asked_at: float) -> None:
         by_id = {job.id: job for job in jobs}
+        if jobs:
+            log.info("jobs_claimed", attempts=" ".join(f"{job.id}/{job.attempt}" for job in jobs))
         for job in (by_id[job_id] for job_id in order if job_id in by_id):
             kind = self._desk.kinds[job.kind]
             self._ahead.append(_Claimed(job, Execution(self._desk.shop, job, kind, self._slot, lease_until(asked_at))))
@@ -175,7 +178,7 @@ class Streak:
     def _make_way(self) -> None:
         """The running job takes long: what is done is committed meanwhile, and what waits is left to others. Tried
         again soon if the database does not answer."""
-        self._announce()
+        self._tell()
         if not (self._done or self._ahead) or time.monotonic() < self._retry_at:
             return
         try:
@@ -224,14 +227,14 @@ class Streak:
             self._note_end(claimed, claimed.execution.end_alone(success))
 
     def _note_ends(self, done: Sequence[tuple[_Claimed, Success]], states: Mapping[Token, State]) -> None:
-        self._done = [entry for entry in self._done if entry not in done]
+        del self._done[: len(done)]
         for claimed, success in done:
             self._note_end(claimed, states.get(success.token))
 
     def _note_end(self, claimed: _Claimed, state: State | None) -> None:
         job = claimed.job
         claimed.execution.let_go()
-        log.info("attempt_ended", job_id=job.id, kind=job.kind, attempt=job.attempt, state=state)
+        self._ended.setdefault(state, []).append(f"{job.id}/{job.attempt}")
         if state is None:
             return
         self._states[job.id] = state
@@ -240,7 +243,12 @@ class Streak:
         if job.id != self._hinted:
             self._news.append(told_ended(job, state))
 
-    def _announce(self) -> None:
+    def _tell(self) -> None:
+        """Log and announce what has happened since the last time: together, for a line each would take longer than the
+        shortest jobs."""
+        ended, self._ended = self._ended, {}
+        for state, attempts in ended.items():
+            log.info("attempts_ended", state=state, attempts=" ".join(attempts))
         if self._news:
             news, self._news = self._news, []
             self._desk.announce(news)
@@ -250,7 +258,6 @@ class Streak:
             self.leaves_something = True
 
     def _say_started(self, job: JobRow) -> None:
-        log.info("job_claimed", job_id=job.id, kind=job.kind, attempt=job.attempt)
         if job.id != self._hinted:
             self._news += told_started(job)
 
