@@ -107,7 +107,7 @@ class JobRow(Row):
     # No foreign key: it stays true when the earlier job is forgotten, and forgetting one looks for no retries.
     retry_of: Mapped[str | None] = mapped_column(Id)
 
-    # What its webhook waits for: ``final``, ``state`` (any change), ``told`` when there is no more to come; None without
+    # What its webhook waits for: ``final``, ``state`` (any change), ``told`` if there is no more to come; None without
     # one. The other two are what was last passed on to it; they differ from the job's own after any change.
     webhook: Mapped[str | None] = mapped_column(String(10))
     webhook_state: Mapped[str | None] = mapped_column(String(20))

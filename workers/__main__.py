@@ -31,6 +31,8 @@ from workers.settings import WorkerSettings
 from workers.slots import Slots
 from workers.supervisor import Supervisor
 from workers.threads import end_with_any_thread
+from workers.webhook_settings import WebhookSettings
+from workers.webhooks import Deliverer
 
 log = structlog.get_logger()
 
@@ -60,9 +62,12 @@ def main() -> None:
     app = make_app(broker.broker_url.get_secret_value())
     supervisor = _assemble(settings, broker, data, queue=arguments.queue, slots=slots, name=name, app=app)
     supervisor.start()
+    deliverer = _deliver_webhooks(data)
     log.info("worker_started", queue=arguments.queue, slots=slots)
     code = _consume(app, supervisor, name=name, queue=arguments.queue, slots=slots)
     supervisor.close()
+    if deliverer is not None:
+        deliverer.close()
     log.info("worker_stopped")
     # Celery's threads may still hold connections that nobody needs any more; there is nothing left to wait for.
     sys.stderr.flush()
@@ -109,6 +114,15 @@ def _register(database: Database, *, name: str, queue: str, slots: int, kinds: l
         except (OperationalError, ProgrammingError) as exc:
             log.warning("worker_not_registered_yet", why=str(exc.orig))
             time.sleep(_RETRY_SECONDS)
+
+
+def _deliver_webhooks(data: DatabaseSettings) -> Deliverer | None:
+    settings = WebhookSettings()
+    if not settings.deliver_webhooks:
+        return None
+    deliverer = Deliverer(Database(data.url), settings.webhook_allow)
+    deliverer.start()
+    return deliverer
 
 
 def _consume(app: Celery, supervisor: Supervisor, *, name: str, queue: str, slots: int) -> int:
