@@ -36,6 +36,7 @@ def main() -> int:
         postgres=arguments.database == "postgresql",
         drain_seconds=arguments.drain,
         faults=arguments.fault,
+        eaters=not arguments.no_eaters,
     )
     sides: list[Callable[[Stand], Side]] = [TurnoutSide, *([CelerySide] if arguments.plain_celery else [])]
     outcomes = []
@@ -60,6 +61,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--plain-celery", action="store_true", help="the same for Celery as people set it up")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--drain", type=float, default=120, help="seconds without any end before the rest is given up")
+    parser.add_argument("--no-eaters", action="store_true", help="no jobs that take more memory than they may have")
     names = [fault.name for fault in FAULTS]
     parser.add_argument("--fault", action="append", default=[], choices=names, help="only these, in this order")
     return parser.parse_args()

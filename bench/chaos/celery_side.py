@@ -70,7 +70,7 @@ class CelerySide:
         stand.ledger.read()
         with stand.engine.connect() as connection:
             rows = list(connection.execute(text("SELECT task_id, status, result FROM celery_taskmeta")))
-            writes = witness.testimony(connection)
+            writes = witness.writes_seen(connection)
         entries = {job_id: entry for job_id, (entry, _at) in stand.ledger.accepted.items()}
         return Evidence(
             accepted=stand.ledger.accepted,

@@ -7,10 +7,8 @@ from bench.chaos.evidence import Evidence
 
 _ENDED_WELL = ("succeeded", "SUCCESS")
 # How jobs of the stream may end otherwise. A job that lost what it ran on at the cap has its attempts to show for it.
-_REASONS = {
-    "cancelled": {"cancelled_by_user"},
-    "failed": {"worker_lost", "out_of_memory"},
-}
+_REASONS = {"cancelled": {"cancelled_by_user"}, "failed": {"worker_lost"}}
+_REASONS_OF_EATERS = {**_REASONS, "failed": {"worker_lost", "out_of_memory"}}
 
 
 def contradictions(evidence: Evidence) -> list[str]:
@@ -18,6 +16,7 @@ def contradictions(evidence: Evidence) -> list[str]:
         *_entries(evidence),
         *_results(evidence),
         *_ways_to_end(evidence),
+        *_eaters(evidence),
         *_attempts_run_once(evidence),
         *_late_runs(evidence),
         *_finals(evidence),
@@ -44,10 +43,21 @@ def _results(evidence: Evidence) -> Iterator[str]:
 def _ways_to_end(evidence: Evidence) -> Iterator[str]:
     asked = {one.job_id for one in evidence.cancelled}
     for job_id, end in evidence.ends.items():
-        if end.state in _REASONS and end.reason not in _REASONS[end.state]:
+        reasons = _REASONS_OF_EATERS if job_id in evidence.eaters else _REASONS
+        if end.state in reasons and end.reason not in reasons[end.state]:
             yield f"job {job_id} ended {end.state} with {end.reason}"
         if end.state == "cancelled" and job_id not in asked:
             yield f"job {job_id} was cancelled by nobody"
+
+
+def _eaters(evidence: Evidence) -> Iterator[str]:
+    """Whoever takes too much each time fails in the end, and is told how much it was."""
+    for job_id in evidence.eaters & evidence.ends.keys():
+        end = evidence.ends[job_id]
+        if end.state != "failed":
+            yield f"job {job_id} took too much memory and ended {end.state}"
+        elif end.reason == "out_of_memory" and not end.peak_bytes:
+            yield f"job {job_id} ended out_of_memory, and nothing tells how much it took"
 
 
 def _attempts_run_once(evidence: Evidence) -> Iterator[str]:

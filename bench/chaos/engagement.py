@@ -10,7 +10,7 @@ from bench.chaos.faults import Fault, run_fault, schedule
 from bench.chaos.reckoning import Reckoning, reckon
 from bench.chaos.side import Side
 from bench.chaos.stand import Stand, servers
-from bench.chaos.stream import plan
+from bench.chaos.stream import LONG_SECONDS, plan
 from bench.chaos.witness import count_ended
 
 
@@ -25,7 +25,8 @@ class Orders:
     postgres: bool
     drain_seconds: float = 120.0
     faults: Sequence[str] = ()
-    eater_bytes: int | None = None
+    eaters: bool = True
+    long_seconds: float = LONG_SECONDS
 
 
 @dataclass(frozen=True)
@@ -48,7 +49,8 @@ def _fight(side: Side, stand: Stand, orders: Orders) -> Outcome:
     faults = schedule(stand, dice, orders.seconds / 600, orders.faults)
     side.start()
     began = time.monotonic()
-    side.submit(plan(orders.jobs, orders.seed, eater_bytes=orders.eater_bytes), orders.seconds)
+    stream = plan(orders.jobs, orders.seed, eaters=orders.eaters, long_seconds=orders.long_seconds)
+    side.submit(stream, orders.seconds)
     _rage(stand, faults, dice, began + orders.seconds)
     last_end = _drain(side, stand, orders.drain_seconds)
     stand.watch_over()

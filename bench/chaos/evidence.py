@@ -38,13 +38,15 @@ class Attempt:
 
 @dataclass(frozen=True)
 class End:
-    """What the database says of a job: ``result_of`` is the attempt and the process that its result names."""
+    """What the database says of a job: ``result_of`` is the attempt and the process that its result names, and
+    ``peak_bytes`` the memory that it was seen to use."""
 
     entry: str
     state: str
     reason: str | None
     attempt: int
     result_of: tuple[int, int] | None
+    peak_bytes: int | None = None
 
 
 @dataclass(frozen=True)
@@ -69,7 +71,7 @@ class Cancelled:
 class Evidence:
     """``accepted``: entry and moment of each job that was promised. ``stored_finals``: how many final events lie in the
     database, by job; ``told``: those that watchers were streamed. ``waiting``: jobs that did not come back in time
-    though their queue still knows them."""
+    though their queue still knows them. ``eaters``: jobs that take more memory than they may have, each time."""
 
     accepted: Mapping[str, tuple[str, float]]
     runs: Sequence[Run]
@@ -82,5 +84,6 @@ class Evidence:
     webhooks: Mapping[str, Sequence[Final]] = field(default_factory=dict)
     cancelled: Sequence[Cancelled] = ()
     waiting: frozenset[str] = frozenset()
+    eaters: frozenset[str] = frozenset()
     wall_minus_monotonic: float = 0.0
     trouble: Sequence[str] = ()

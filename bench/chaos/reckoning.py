@@ -13,7 +13,7 @@ from bench.chaos.ledger import Run
 # A worker that wakes up from a stop may hand on what it took before; a disk that is free again takes a moment.
 _AFTERMATH_SECONDS = 2.0
 _Row = TypeVar("_Row", Run, Attempt)
-_CAUSES_OF_THEIR_OWN = {"out_of_memory": "job that eats memory"}
+_EATEN = "job that eats memory"
 
 
 @dataclass(frozen=True)
@@ -48,8 +48,7 @@ def reckon(evidence: Evidence) -> Reckoning:
     missing = [job_id for job_id in evidence.accepted if job_id not in ended]
     runs, attempts = by_job(evidence.runs), by_job(evidence.attempts)
     blamed = [
-        (run, culprit(evidence.harms, run, runs[run.job_id], attempts.get(run.job_id, ())))
-        for run in extra_runs(evidence)
+        (run, _blame(evidence, run, runs[run.job_id], attempts.get(run.job_id, ()))) for run in extra_runs(evidence)
     ]
     to_claimed, to_running = recoveries(evidence)
     return Reckoning(
@@ -94,6 +93,14 @@ def extra_runs(evidence: Evidence) -> Iterator[Run]:
         yield from (run for run in runs if run is not kept)
 
 
+def _blame(evidence: Evidence, run: Run, runs: Sequence[Run], attempts: Sequence[Attempt]) -> str | None:
+    fault = culprit(evidence.harms, run, runs, attempts)
+    if fault is None and run.job_id in evidence.eaters:
+        starved = {attempt.attempt for attempt in attempts if attempt.reason == "out_of_memory"}
+        return _EATEN if run.attempt in starved else None
+    return fault
+
+
 def culprit(harms: Sequence[Harm], run: Run, runs: Sequence[Run], attempts: Sequence[Attempt]) -> str | None:
     """The fault that made this run of a job futile: one that hit its process or its worker while the attempt was under
     way, or one that explains what the attempt failed by. ``runs`` and ``attempts`` are all of the job's."""
@@ -109,7 +116,7 @@ def culprit(harms: Sequence[Harm], run: Run, runs: Sequence[Run], attempts: Sequ
     for harm in harms:
         if harm.reason == attempt.reason and harm.touches(since, until):
             return harm.fault
-    return _CAUSES_OF_THEIR_OWN.get(attempt.reason)
+    return None
 
 
 def recoveries(evidence: Evidence) -> tuple[Mapping[str, list[float]], Mapping[str, list[float]]]:

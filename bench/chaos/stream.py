@@ -5,8 +5,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 # Three leases.
-HOLD_SECONDS = 30.0
+LONG_SECONDS = 30.0
 _FILE_BYTES = 100_000
+RUNNER_MEMORY_BYTES = 256 << 20
+_EATEN_BYTES = 2 * RUNNER_MEMORY_BYTES
 
 
 @dataclass(frozen=True)
@@ -23,16 +25,16 @@ class Planned:
         return {**self.spec, "ledger": ledger, "entry": self.entry}
 
 
-def plan(jobs: int, seed: int, *, eater_bytes: int | None = None) -> Sequence[Planned]:
+def plan(jobs: int, seed: int, *, eaters: bool = True, long_seconds: float = LONG_SECONDS) -> Sequence[Planned]:
     """98.9 % short, 1 % of a second, 0.1 % of thirty seconds. Among the short ones are those that save a file; among
-    the longer ones those that start children, spin in C and hold the interpreter. ``eater_bytes``: some jobs take so
-    much memory, each time."""
+    the longer ones those that start children, spin in C and hold the interpreter. ``eaters`` take
+    more memory than a runner may have, each time. ``long_seconds``: how long the longest take."""
     dice = random.Random(seed)  # noqa: S311 - a plan that can be repeated
     shapes: list[tuple[str, Mapping[str, float], float | None]] = []
     for _ in range(max(1, jobs // 1000)):
-        shapes.append(("take_nap", {"seconds": 30.0}, dice.choice([None, None, 2.0])))
+        shapes.append(("take_nap", {"seconds": long_seconds}, dice.choice([None, None, 2.0])))
     for _ in range(max(1, jobs // 5000)):
-        shapes.append(("hold_interpreter", {"seconds": HOLD_SECONDS}, dice.choice([None, None, None, 1.0])))
+        shapes.append(("hold_interpreter", {"seconds": long_seconds}, dice.choice([None, None, None, 1.0])))
     for _ in range(max(1, jobs // 2000)):
         shapes.append(("spin_natively", {"seconds": 2.0}, None))
     for _ in range(max(2, jobs // 1000)):
@@ -41,9 +43,9 @@ def plan(jobs: int, seed: int, *, eater_bytes: int | None = None) -> Sequence[Pl
         shapes.append(("take_nap", {"seconds": 1.0}, dice.choice([None] * 5 + [0.3])))
     for _ in range(max(2, jobs // 200)):
         shapes.append(("keep_file", {"size_bytes": _FILE_BYTES}, None))
-    if eater_bytes is not None:
+    if eaters:
         for _ in range(max(1, jobs // 5000)):
-            shapes.append(("eat_memory", {"size_bytes": eater_bytes, "seconds": 1.0}, None))
+            shapes.append(("eat_memory", {"size_bytes": _EATEN_BYTES, "seconds": 1.0}, None))
     while len(shapes) < jobs:
         shapes.append(("take_nap", {"seconds": 0.01}, 0.0 if dice.random() < 0.002 else None))
     dice.shuffle(shapes)

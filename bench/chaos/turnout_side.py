@@ -17,7 +17,7 @@ from bench.chaos.evidence import Attempt, End, Evidence
 from bench.chaos.http_submitter import HttpSubmitter
 from bench.chaos.parts import PYTHON, Part, clean_environment, wait_for
 from bench.chaos.stand import SLOTS, WORKERS, Stand
-from bench.chaos.stream import Planned
+from bench.chaos.stream import RUNNER_MEMORY_BYTES, Planned
 from bench.chaos.watchers import Watchers
 from tests.servers import free_port
 
@@ -41,6 +41,7 @@ class TurnoutSide:
             TURNOUT_API_PORT=str(port),
             TURNOUT_KINDS="bench.chaos.kinds",
             TURNOUT_GRACE="PT2S",
+            TURNOUT_RUNNER_MEMORY=str(RUNNER_MEMORY_BYTES),
         )
         log = stand.directory / "log"
         subprocess.run([*PYTHON, "api.setup"], env=environment, check=True)
@@ -89,10 +90,11 @@ class TurnoutSide:
             found = Evidence(
                 accepted=stand.ledger.accepted,
                 runs=list(stand.ledger.runs.values()),
-                writes=witness.testimony(connection),
+                writes=witness.writes_seen(connection),
                 ends={row.id: _end(row) for row in connection.execute(text(_JOBS))},
                 harms=stand.harms,
                 stored_finals={row.job_id: row.n for row in connection.execute(text(_FINALS))},
+                eaters=frozenset(connection.execute(text(_EATERS)).scalars()),
                 told=self._watchers.told,
                 cancelled=self._submitter.cancelled,
                 wall_minus_monotonic=stand.wall_minus_monotonic,
@@ -113,7 +115,8 @@ class TurnoutSide:
             return False
 
 
-_JOBS = "SELECT id, state, reason, attempt, result, spec FROM jobs"
+_JOBS = "SELECT id, state, reason, attempt, result, spec, metrics FROM jobs"
+_EATERS = "SELECT id FROM jobs WHERE kind = 'eat_memory'"
 _FINALS = "SELECT job_id, count(*) AS n FROM events WHERE type = 'final' GROUP BY job_id"
 _ATTEMPTS = """
 SELECT a.job_id, a.attempt, w.pid, a.started_at, a.ended_at, a.outcome, a.reason
@@ -124,7 +127,8 @@ FROM attempts AS a LEFT JOIN workers AS w ON w.id = a.worker_id
 def _end(row: Any) -> End:
     result, spec = _document(row.result), _document(row.spec)
     named = (result["attempt"], result["pid"]) if result else None
-    return End(spec["entry"], row.state, row.reason, row.attempt, named)
+    peak = _document(row.metrics).get("peak_memory_bytes")
+    return End(spec["entry"], row.state, row.reason, row.attempt, named, peak)
 
 
 def _document(value: Any) -> Any:

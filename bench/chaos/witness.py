@@ -129,7 +129,7 @@ def station(engine: Engine, table: str) -> None:
             connection.exec_driver_sql(statement)
 
 
-def testimony(connection: Connection) -> Sequence[Write]:
+def writes_seen(connection: Connection) -> Sequence[Write]:
     query = "SELECT job_id, old_state, new_state, attempt, new_result, at FROM chaos_witness ORDER BY seq"
     return [
         Write(job_id, old_state, new_state, attempt, bool(new_result), float(at))
