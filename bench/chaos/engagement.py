@@ -35,7 +35,6 @@ class Outcome:
 
     side: str
     reckoning: Reckoning
-    kills: int
     stream_seconds: float
 
 
@@ -55,7 +54,7 @@ def _fight(side: Side, stand: Stand, orders: Orders) -> Outcome:
     last_end = _drain(side, stand, orders.drain_seconds)
     stand.watch_over()
     reckoning = reckon(side.end())
-    return Outcome(side.name, reckoning, sum(fault.kills for fault in faults), last_end - began)
+    return Outcome(side.name, reckoning, last_end - began)
 
 
 def _rage(stand: Stand, faults: Sequence[Fault], dice: random.Random, until: float) -> None:

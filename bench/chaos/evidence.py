@@ -11,13 +11,14 @@ from bench.chaos.witness import Write
 @dataclass(frozen=True)
 class Harm:
     """A fault that was done, from its first moment to the last of its doing. ``pids`` are the processes that it hit;
-    ``reason`` is what attempts that fail by it say."""
+    ``reason`` is what attempts that fail by it say; ``kills`` counts the SIGKILLs."""
 
     fault: str
     at: float
     until: float
     pids: frozenset[int] = frozenset()
     reason: str | None = None
+    kills: int = 0
 
     def touches(self, since: float, until: float) -> bool:
         return self.at <= until and since <= self.until

@@ -19,20 +19,20 @@ from bench.chaos.stand import Stand
 # A worker that is stopped for so long has lost its lease of ten seconds, and another one has had time to notice.
 _STOP_SECONDS = 13.0
 _RESTART_SECONDS = 0.5
+_STARTING_SECONDS = 6.0
 _CLOCK_MINUTES = 10
 _T = TypeVar("_T")
 
 
 @dataclass(frozen=True)
 class Fault:
-    """``kills``: SIGKILLs that it counts for. ``share``: how often it is drawn. ``fits`` says whether this stand can be
-    harmed so."""
+    """``seconds``: about how long it takes. ``share``: how often it is drawn in ten minutes. ``fits`` says whether this
+    stand can be harmed so."""
 
     name: str
     do: Callable[[Stand, random.Random], None]
     seconds: float
     share: int
-    kills: int = 0
     fits: Callable[[Stand], bool] = lambda _stand: True
 
 
@@ -47,10 +47,12 @@ class NothingToHit(Exception):
 
 
 @contextmanager
-def _noted(stand: Stand, fault: str, pids: frozenset[int] = frozenset(), reason: str | None = None) -> Iterator[None]:
+def _noted(
+    stand: Stand, fault: str, pids: frozenset[int] = frozenset(), *, reason: str | None = None, kills: int = 0
+) -> Iterator[None]:
     began = time.monotonic()
     yield
-    stand.harms.append(Harm(fault, began, time.monotonic(), pids, reason))
+    stand.harms.append(Harm(fault, began, time.monotonic(), pids, reason, kills))
 
 
 def _kill_runner(stand: Stand, dice: random.Random) -> None:
@@ -61,7 +63,7 @@ def _kill_runner(stand: Stand, dice: random.Random) -> None:
         raise NothingToHit
     busy = [process for process in runners if process.pid in stand.ledger.busy_pids()]
     victim = dice.choice(busy or runners)
-    with _noted(stand, "SIGKILL runner", frozenset({victim.pid})):
+    with _noted(stand, "SIGKILL runner", frozenset({victim.pid}), kills=1):
         with suppress(psutil.NoSuchProcess):
             victim.kill()
         gone_or_not([victim], 10)
@@ -69,13 +71,15 @@ def _kill_runner(stand: Stand, dice: random.Random) -> None:
 
 def _kill_worker(stand: Stand, dice: random.Random) -> None:
     worker = dice.choice(stand.workers)
-    with _noted(stand, "SIGKILL worker", stand.pids_of(worker)):
+    with _noted(stand, "SIGKILL worker", stand.pids_of(worker), kills=1):
         worker.kill()
     _start_again(worker)
 
 
 def _end_worker(stand: Stand, dice: random.Random) -> None:
     worker = dice.choice(stand.workers)
+    # One that has just been started does not know yet that it should end in order.
+    wait_for(lambda: worker.age > _STARTING_SECONDS, 60, "a worker that works")
     with _noted(stand, "SIGTERM worker", stand.pids_of(worker)):
         try:
             code = worker.end(60)
@@ -97,14 +101,14 @@ def _stop_worker(stand: Stand, dice: random.Random) -> None:
 def _kill_api(stand: Stand, _dice: random.Random) -> None:
     if stand.api is None:
         raise NothingToHit
-    with _noted(stand, "SIGKILL API"):
+    with _noted(stand, "SIGKILL API", kills=1):
         stand.api.kill()
         _start_again(stand.api)
         wait_for(stand.answers, 60, "the API's return")
 
 
 def _kill_broker(stand: Stand, _dice: random.Random) -> None:
-    with _noted(stand, "SIGKILL Redis"):
+    with _noted(stand, "SIGKILL Redis", kills=1):
         stand.broker.kill()
         time.sleep(_RESTART_SECONDS)
         stand.broker.start()
@@ -118,7 +122,7 @@ def _flush_broker(stand: Stand, _dice: random.Random) -> None:
 
 def _kill_database(stand: Stand, _dice: random.Random) -> None:
     postgres = _there(stand.postgres)
-    with _noted(stand, "SIGKILL PostgreSQL"):
+    with _noted(stand, "SIGKILL PostgreSQL", kills=1):
         postgres.kill()
         time.sleep(_RESTART_SECONDS)
         postgres.start()
@@ -127,7 +131,7 @@ def _kill_database(stand: Stand, _dice: random.Random) -> None:
 def _restart_database(stand: Stand, _dice: random.Random) -> None:
     """Again and again, every few seconds."""
     postgres = _there(stand.postgres)
-    with _noted(stand, "PostgreSQL restarts"):
+    with _noted(stand, "PostgreSQL restarts", kills=3):
         for _ in range(3):
             postgres.kill()
             postgres.start()
@@ -189,12 +193,12 @@ def _shift_clock(stand: Stand, dice: random.Random) -> None:
     library = _there(stand.faketime)
     worker = dice.choice(stand.workers)
     right = dict(worker.environment)
-    with _noted(stand, "worker's clock shifted", stand.pids_of(worker)):
+    with _noted(stand, "worker's clock shifted", stand.pids_of(worker), kills=1):
         worker.kill()
     worker.environment |= shifted(library, dice.choice([-_CLOCK_MINUTES, _CLOCK_MINUTES]))
     worker.start()
     time.sleep(_STOP_SECONDS)
-    with _noted(stand, "worker's clock shifted", stand.pids_of(worker)):
+    with _noted(stand, "worker's clock shifted", stand.pids_of(worker), kills=1):
         worker.kill()
     worker.environment = right
     worker.start()
@@ -218,19 +222,19 @@ def _on_postgres(stand: Stand) -> bool:
 
 
 FAULTS: Sequence[Fault] = (
-    Fault("kill_runner", _kill_runner, 0.1, 20, kills=1),
-    Fault("kill_worker", _kill_worker, 0.8, 12, kills=1),
+    Fault("kill_runner", _kill_runner, 0.1, 20),
+    Fault("kill_worker", _kill_worker, 0.8, 12),
     Fault("end_worker", _end_worker, 4, 3),
     Fault("stop_worker", _stop_worker, _STOP_SECONDS, 3),
-    Fault("kill_api", _kill_api, 3, 6, kills=1, fits=lambda stand: stand.api is not None),
-    Fault("kill_redis", _kill_broker, 0.7, 6, kills=1),
+    Fault("kill_api", _kill_api, 3, 6, fits=lambda stand: stand.api is not None),
+    Fault("kill_redis", _kill_broker, 0.7, 6),
     Fault("flush_redis", _flush_broker, 0, 3),
     Fault("half_open", _half_open, 5, 2),
     Fault("deaf", _deaf, 0, 2),
     Fault("half_closed", _half_closed, 0, 2),
     Fault("reset", _dropped, 2, 2),
-    Fault("kill_database", _kill_database, 2, 5, kills=1, fits=_on_postgres),
-    Fault("restart_database", _restart_database, 9, 2, kills=3, fits=_on_postgres),
+    Fault("kill_database", _kill_database, 2, 5, fits=_on_postgres),
+    Fault("restart_database", _restart_database, 9, 2, fits=_on_postgres),
     Fault("freeze_database", _freeze_database, _STOP_SECONDS, 1),
     Fault("fill_disk", _fill_disk, 3, 2, fits=lambda stand: stand.small_disk is not None and stand.api is not None),
     Fault(
@@ -238,7 +242,6 @@ FAULTS: Sequence[Fault] = (
         _shift_clock,
         _STOP_SECONDS + 1,
         2,
-        kills=2,
         fits=lambda stand: stand.faketime is not None and stand.postgres is not None and stand.api is not None,
     ),
 )

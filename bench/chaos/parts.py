@@ -26,7 +26,7 @@ class Part:
         self._command, self._log = command, log
         self.environment = dict(environment)
         self._process: subprocess.Popen[bytes] | None = None
-        self.expected_to_live = False
+        self.expected_to_live, self._started_at = False, 0.0
 
     def start(self) -> None:
         with self._log.open("ab") as log:
@@ -38,7 +38,12 @@ class Part:
                 stderr=log,
                 preexec_fn=_die_with_parent,
             )
-        self.expected_to_live = True
+        self.expected_to_live, self._started_at = True, time.monotonic()
+
+    @property
+    def age(self) -> float:
+        """Seconds since its start."""
+        return time.monotonic() - self._started_at
 
     @property
     def process(self) -> psutil.Process:

@@ -32,6 +32,7 @@ class Reckoning:
     unexplained: Sequence[Run]
     contradictions: Sequence[str]
     faults: Counter[str]
+    kills: int
     to_claimed: Mapping[str, Sequence[float]] = field(default_factory=dict)
     to_running: Mapping[str, Sequence[float]] = field(default_factory=dict)
     to_flowing: Mapping[str, Sequence[float]] = field(default_factory=dict)
@@ -63,6 +64,7 @@ def reckon(evidence: Evidence) -> Reckoning:
         unexplained=[run for run, fault in blamed if fault is None],
         contradictions=contradictions(evidence),
         faults=Counter(harm.fault for harm in evidence.harms),
+        kills=sum(harm.kills for harm in evidence.harms),
         to_claimed=to_claimed,
         to_running=to_running,
         to_flowing=flow_returns(evidence),

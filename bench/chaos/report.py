@@ -50,7 +50,7 @@ def _rows(outcomes: Sequence[Outcome]) -> list[list[str]]:
     return [
         ["", *(outcome.side for outcome in outcomes)],
         row("seconds", lambda outcome: f"{outcome.stream_seconds:.0f}"),
-        row("SIGKILLs", lambda outcome: outcome.kills),
+        of("SIGKILLs", lambda found: found.kills),
         of("accepted", lambda found: found.accepted),
         of("run", lambda found: found.jobs_run),
         of("committed", lambda found: found.committed.total()),
