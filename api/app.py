@@ -12,7 +12,7 @@ from api.documentation import add_documentation
 from api.http_figures import CountRequests
 from api.no_nul import NoNul
 from api.problems import handle_problems
-from api.routes import catalog, events, files, health, jobs, metrics, outcomes, retries
+from api.routes import catalog, events, files, health, jobs, metrics, outcomes, retries, webhooks
 from api.routes.doctor import doctor_router
 from api.routes.submissions import submissions_router
 from api.services import Services
@@ -53,7 +53,7 @@ def make_app(services: Services) -> FastAPI:
     app.add_middleware(CountRequests, figures=services.figures.http)
     for router in (submissions_router(bodies), jobs.router, retries.router, events.router, outcomes.router):
         app.include_router(router)
-    for router in (files.router, catalog.router, health.router, metrics.router, doctor_router()):
+    for router in (files.router, catalog.router, webhooks.router, health.router, metrics.router, doctor_router()):
         app.include_router(router)
     add_documentation(app, bodies)
     return app

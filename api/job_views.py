@@ -8,9 +8,11 @@ from pydantic import BaseModel
 from sqlalchemy.orm import Session
 
 from api.waiting import Waits
+from api.webhooks import WebhookView, webhook_view
 from db.jobs import after_ids, worker_names
 from db.rows import JobRow
 from db.states import State
+from db.webhooks import webhooks_of
 
 
 class ProgressView(BaseModel):
@@ -57,6 +59,7 @@ class JobView(BaseModel):
     metrics: MetricsView
     waiting_for: str | None
     retry_of: str | None
+    webhook: WebhookView | None
 
 
 class JobPage(BaseModel):
@@ -73,6 +76,7 @@ def job_view(session: Session, job: JobRow) -> JobView:
 def job_views(session: Session, jobs: Sequence[JobRow]) -> list[JobView]:
     ids = [job.id for job in jobs]
     after, workers, waits = after_ids(session, ids), worker_names(session, ids), Waits(session)
+    webhooks = webhooks_of(session, jobs)
     return [
         JobView(
             id=job.id,
@@ -102,6 +106,7 @@ def job_views(session: Session, jobs: Sequence[JobRow]) -> list[JobView]:
             metrics=_metrics(job),
             waiting_for=waits.in_words(job),
             retry_of=job.retry_of,
+            webhook=webhook_view(webhooks.get(job.id)),
         )
         for job in jobs
     ]

@@ -18,6 +18,7 @@ from db.owners import KeyHolder
 from db.rows import JobRow
 from db.states import State
 from db.submit import IdempotencyConflict, NewJob, UnknownReference, earlier_submission, keep_key, submit
+from db.webhooks import webhook_of
 from tasks.contracts import JobSpec
 from tasks.kind import Kind
 
@@ -93,6 +94,7 @@ def _same_again(session: Session, services: Services, old: JobRow) -> NewJob:
         tags=old.tags,
         file_ids=file_ids_of(spec),
         retry_of=old.id,
+        webhook=webhook_of(session, old),
         # Any other checkpoint names what belongs to the old job alone, and is removed with it.
         checkpoint=old.checkpoint if kind.portable_checkpoint else None,
     )

@@ -6,6 +6,7 @@ from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from db.durations import Duration
+from tasks.webhook_urls import Networks
 
 
 class ApiSettings(BaseSettings):
@@ -21,6 +22,9 @@ class ApiSettings(BaseSettings):
     max_bulk_bytes: int = Field(default=16 * 1024**2, gt=0, description="Largest body of a bulk submission.")
     h2o_url: str | None = Field(default=None, description="An H2O cluster elsewhere, for `turnout doctor` to look at.")
     flower_url: str | None = Field(default=None, description="Where Flower is, for `turnout doctor` to look at.")
+    webhook_allow: Networks = Field(
+        default=(), description="Networks that are not public, and yet webhooks may lead there: 10.0.0.0/8,127.0.0.0/8."
+    )
     keep_alive: Duration = Field(
         default=timedelta(seconds=15), gt=timedelta(0), description="Between comments in a quiet stream."
     )

@@ -12,6 +12,7 @@ from api.problems import FieldError, Problem, invalid
 from api.services import Services
 from api.spec_inputs import file_ids_of, missing_inputs
 from api.submission_bodies import MOST_ERRORS, SubmissionBody
+from api.webhooks import webhook_errors
 from db.bulk import Accepted, BulkKey, submit_all
 from db.owners import KeyHolder
 from db.rows import JobRow
@@ -20,6 +21,8 @@ from db.submit import IdempotencyConflict, NewJob, UnknownReference, earlier_sub
 
 def accept(services: Services, holder: KeyHolder, body: SubmissionBody, key: str | None) -> tuple[JobRow, bool]:
     """Write the job, or find the one that the idempotency key already stands for. True when it is new."""
+    if errors := webhook_errors(body.webhook, services.settings.webhook_allow):
+        raise invalid(errors)
     try:
         return _accept(services, holder, body, key)
     except IntegrityError:
@@ -33,6 +36,13 @@ def accept_many(
     services: Services, holder: KeyHolder, bodies: Sequence[SubmissionBody], key: str | None
 ) -> Sequence[Accepted]:
     """All of them in one transaction, or none. With a key, each item has the key and its index as its own."""
+    errors = [
+        FieldError(f"{index}.{error.field}", error.message, error.code)
+        for index, body in enumerate(bodies)
+        for error in webhook_errors(body.webhook, services.settings.webhook_allow)
+    ]
+    if errors:
+        raise invalid(errors[:MOST_ERRORS])
     try:
         return _accept_many(services, holder, bodies, key)
     except IntegrityError:
@@ -126,6 +136,7 @@ def _new_job(services: Services, holder: KeyHolder, body: SubmissionBody) -> New
         after=body.after,
         tags=body.tags,
         file_ids=file_ids_of(body.spec),
+        webhook=None if body.webhook is None else body.webhook.new_webhook(),
     )
 
 

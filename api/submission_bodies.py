@@ -18,6 +18,7 @@ from pydantic import (
 )
 
 from api.problems import FieldError, Problem, invalid
+from api.webhooks import WebhookBody
 from tasks.contracts import ArtifactInput, FileInput, JobSpec
 from tasks.errors import InvalidInput
 from tasks.kind import Kind
@@ -57,6 +58,7 @@ class SubmissionBody(BaseModel):
     )
     after: list[str] = Field(default=[], max_length=100, description="Ids of jobs that must succeed first.")
     tags: dict[TagName, TagValue] = Field(default={}, max_length=32, description="Your own labels, to list jobs by.")
+    webhook: WebhookBody | None = Field(default=None, description="Where to tell of the job's course.")
 
     def canonical_json(self) -> bytes:
         """The same for every way to write the same submission; defaults that were not given are left out, so that a

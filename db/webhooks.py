@@ -108,6 +108,12 @@ def webhook_values(job_id: str, webhook: NewWebhook) -> dict[str, Any]:
     return {"job_id": job_id, "url": webhook.url, "host": webhook.host, "events": list(webhook.events)}
 
 
+def webhook_of(session: Session, job: JobRow) -> NewWebhook | None:
+    """What was asked for the job, for another one that is to be told of in the same way."""
+    row = webhooks_of(session, [job]).get(job.id)
+    return None if row is None else NewWebhook(row.url, row.host, [EventType(event) for event in row.events])
+
+
 def webhooks_of(session: Session, jobs: Sequence[JobRow]) -> Mapping[str, WebhookRow]:
     """The webhooks of those of the jobs that have one, by the job's id."""
     ids = [job.id for job in jobs if job.webhook is not None]

@@ -16,9 +16,9 @@ router = APIRouter(prefix="/v1/jobs", tags=["jobs"])
 def retry(
     holder: Holder, services: ServicesOf, response: Response, job_id: str, idempotency_key: IdempotencyKey = None
 ) -> JobView:
-    """The same spec, queue, priority, limits, tags and `after`, at once; `retry_of` names the job it comes from. It
-    goes on from that one's checkpoint where the kind allows it, else it begins anew. 409 for a job that succeeded, is
-    not final yet, or could only fail again because its data is gone."""
+    """The same spec, queue, priority, limits, tags, webhook and `after`, at once; `retry_of` names the job it comes
+    from. It goes on from that one's checkpoint where the kind allows it, else it begins anew. 409 for a job that
+    succeeded, is not final yet, or could only fail again because its data is gone."""
     job, is_new = accept_retry(services, holder, job_id, idempotency_key)
     if is_new:
         services.hinter.poke(job.queue)

@@ -20,7 +20,7 @@ def test_a_submission_is_accepted_with_its_address_and_all_fields(client: TestCl
     assert set(job) == {
         *("id", "kind", "state", "reason", "queue", "priority", "spec", "result", "error", "progress", "attempt"),
         *("max_attempts", "worker", "created_at", "queued_at", "started_at", "finished_at", "run_at", "after", "tags"),
-        *("metrics", "waiting_for", "retry_of"),
+        *("metrics", "waiting_for", "retry_of", "webhook"),
     }
     assert (job["state"], job["queue"], job["priority"], job["max_attempts"]) == ("queued", "cpu", 7, 3)
     assert job["spec"] == {"text": "one two"}
