@@ -42,9 +42,10 @@ if TYPE_CHECKING:
         Progress,
         QueueRecord,
         ReadinessRecord,
+        WebhookRecord,
         WorkerRecord,
     )
-    from turnout.submissions import Submission
+    from turnout.submissions import Submission, Webhook
 
 __all__ = [
     "AcceptedJob",
@@ -82,6 +83,8 @@ __all__ = [
     "TurnoutError",
     "Unusable",
     "WaitedTooLong",
+    "Webhook",
+    "WebhookRecord",
     "WorkerRecord",
 ]
 
@@ -93,6 +96,7 @@ _PLACES = {
     "Client": "turnout.client",
     "Job": "turnout.job",
     "Submission": "turnout.submissions",
+    "Webhook": "turnout.submissions",
 }
 
 

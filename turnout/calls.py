@@ -147,9 +147,23 @@ def one(
     return understood(server, answer, parse_it)
 
 
+def webhook_secret(server: Server) -> Plan[str]:
+    return one(server, "/v1/webhook-secret", _secret)
+
+
+def replace_webhook_secret(server: Server) -> Plan[str]:
+    """Not repeated: the second time would end the overlap of the secret that is in use."""
+    answer = yield from call(server, post("/v1/webhook-secret/replace"), repeatable=False)
+    return understood(server, answer, _secret)
+
+
 def several(server: Server, path: str, name: str, record: type[_Record]) -> Plan[list[_Record]]:
     """A whole list, which stands under ``name``."""
     return one(server, path, lambda raw: [parse(record, item) for item in raw[name]])
+
+
+def _secret(raw: Json) -> str:
+    return str(raw["secret"])
 
 
 def _pages(

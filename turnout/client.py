@@ -22,7 +22,7 @@ from turnout.records import (
     ReadinessRecord,
     WorkerRecord,
 )
-from turnout.submissions import Submission, id_of
+from turnout.submissions import Submission, Webhook, id_of
 
 
 class Client:
@@ -65,12 +65,13 @@ class Client:
         run_at: datetime | None = None,
         after: Sequence[Job | str] = (),
         tags: Mapping[str, str] | None = None,
+        webhook: Webhook | str | None = None,
         idempotency_key: str | None = None,
     ) -> Job:
         """Submit a job; it is safe once this returns, and there once even if the answer was lost on the way. Where a
         spec takes data, give a ``File``, an ``Artifact``, or a ``Path``, which is uploaded first. ``priority`` is 0 to
-        9, 9 goes first. Submitting again with the same ``idempotency_key`` finds the first job. Raises ``Invalid``,
-        whose ``errors`` name the fields."""
+        9, 9 goes first. ``webhook`` is a URL that is told of the job's end. Submitting again with the same
+        ``idempotency_key`` finds the first job. Raises ``Invalid``, whose ``errors`` name the fields."""
         submission = Submission(
             kind,
             spec,
@@ -82,6 +83,7 @@ class Client:
             run_at=run_at,
             after=after,
             tags=tags or {},
+            webhook=webhook,
         )
         return self._job(self._driver.run(submissions.submit(self._driver.server, submission, idempotency_key)))
 
@@ -170,6 +172,14 @@ class Client:
     def workers(self) -> list[WorkerRecord]:
         """The workers that are there."""
         return self._driver.run(calls.several(self._driver.server, "/v1/workers", "workers", WorkerRecord))
+
+    def webhook_secret(self) -> str:
+        """What the webhooks of this key's owner are signed with, for those who receive them."""
+        return self._driver.run(calls.webhook_secret(self._driver.server))
+
+    def replace_webhook_secret(self) -> str:
+        """Sign with a new secret, which is returned; for a day the old one signs along."""
+        return self._driver.run(calls.replace_webhook_secret(self._driver.server))
 
     def health(self) -> HealthRecord:
         """Whether the server lives; asked once, without patience. Raises ``ServerUnreachable``."""

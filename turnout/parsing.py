@@ -4,7 +4,17 @@ from dataclasses import fields
 from datetime import datetime
 from typing import Any, TypeVar
 
-from turnout.records import Artifact, Attempt, Event, JobRecord, Json, Leaderboard, LeaderboardRow, Progress
+from turnout.records import (
+    Artifact,
+    Attempt,
+    Event,
+    JobRecord,
+    Json,
+    Leaderboard,
+    LeaderboardRow,
+    Progress,
+    WebhookRecord,
+)
 
 _Record = TypeVar("_Record")
 _BESIDE_METRICS = {"rank", "model_id", "algo"}
@@ -18,7 +28,10 @@ def parse(record: type[_Record], raw: Json, /, **more: Any) -> _Record:
 
 
 def parse_job(raw: Json) -> JobRecord:
-    return parse(JobRecord, raw, progress=parse(Progress, raw["progress"]), raw=raw)
+    # Older servers have none.
+    webhook = raw.get("webhook")
+    heard = None if webhook is None else parse(WebhookRecord, webhook)
+    return parse(JobRecord, raw, progress=parse(Progress, raw["progress"]), webhook=heard, raw=raw)
 
 
 def parse_attempts(raw: Json) -> list[Attempt]:

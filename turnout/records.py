@@ -25,6 +25,24 @@ class Progress:
 
 
 @dataclass(frozen=True)
+class WebhookRecord:
+    """A job's webhook and how its deliveries went; its URL without the query. ``tries`` are those of the event that is
+    being delivered, ``missed`` the events that were given up. ``ended`` says why nothing more comes: delivered, missed,
+    or gone."""
+
+    url: str
+    events: tuple[str, ...]
+    delivered: int
+    missed: int
+    tries: int
+    next_try_at: datetime | None
+    last_try_at: datetime | None
+    last_status: int | None
+    last_problem: str | None
+    ended: str | None
+
+
+@dataclass(frozen=True)
 class JobRecord:
     """A job. ``spec`` and ``result`` have its kind's fields, ``error`` has ``code`` and ``message``, ``metrics`` are
     what it cost: ``queue_seconds``, ``run_seconds``, ``peak_memory_bytes`` … (None where not measured). ``retry_of``:
@@ -54,6 +72,7 @@ class JobRecord:
     waiting_for: str | None
     raw: Json
     retry_of: str | None = None
+    webhook: WebhookRecord | None = None
 
     @property
     def is_final(self) -> bool:

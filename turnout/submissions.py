@@ -29,10 +29,18 @@ def id_of(job: HasId | str) -> str:
 
 
 @dataclass(frozen=True)
+class Webhook:
+    """Where to tell of a job's course. ``events``: ``final``, its end, and ``state``, every change of its state."""
+
+    url: str
+    events: Sequence[str] = ("final",)
+
+
+@dataclass(frozen=True)
 class Submission:
     """A job to submit, as one of many. Where ``spec`` takes data, give a ``File``, an ``Artifact``, or a ``Path``,
-    which is uploaded first. ``priority`` is 0 to 9, 9 goes first; ``after`` are jobs that must succeed first; what is
-    None is left to the server."""
+    which is uploaded first. ``priority`` is 0 to 9, 9 goes first; ``after`` are jobs that must succeed first;
+    ``webhook`` is told of the end; what is None is left to the server."""
 
     kind: str
     spec: Mapping[str, Any]
@@ -44,6 +52,7 @@ class Submission:
     run_at: datetime | None = None
     after: Sequence[HasId | str] = ()
     tags: Mapping[str, str] = field(default_factory=dict)
+    webhook: Webhook | str | None = None
 
 
 def submit(server: Server, submission: Submission, idempotency_key: str | None) -> Plan[JobRecord]:
@@ -88,10 +97,17 @@ def _body(server: Server, submission: Submission, uploaded: dict[Path, str]) -> 
         "run_at": None if submission.run_at is None else submission.run_at.isoformat(),
         "after": [id_of(job) for job in submission.after] or None,
         "tags": dict(submission.tags) or None,
+        "webhook": _webhook(submission.webhook),
     }
     said = {name: value for name, value in options.items() if value is not None}
     spec = yield from _with_inputs(server, submission.spec, uploaded)
     return {"kind": submission.kind, "spec": spec, **said}
+
+
+def _webhook(webhook: Webhook | str | None) -> Json | None:
+    if isinstance(webhook, Webhook):
+        return {"url": webhook.url, "events": list(webhook.events)}
+    return None if webhook is None else {"url": webhook}
 
 
 def _with_inputs(server: Server, value: Any, uploaded: dict[Path, str]) -> Plan[Any]:

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from turnout.cli import artifacts, catalog, control, files, jobs
+from turnout.cli import artifacts, catalog, control, files, jobs, webhooks
 from turnout.cli.endings import Ended, Exit, ended_by
 from turnout.cli.session import Session
 from turnout.cli.streams import NOBODY_READS, abandon_broken, prepare
@@ -89,6 +89,7 @@ for _command in (
     catalog.kinds,
     catalog.queues,
     catalog.workers,
+    webhooks.webhook_secret,
 ):
     cli.add_command(_command)
 

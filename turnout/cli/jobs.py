@@ -9,6 +9,7 @@ from turnout.cli.leaderboards import leaderboard_table
 from turnout.cli.options import known_id, seconds, tag
 from turnout.cli.session import Session, json_option, pass_session, print_fields, print_json, print_table
 from turnout.cli.watching import batches, event_line, is_for_experts, show_ending, watch
+from turnout.cli.webhooks import told
 from turnout.cli.wording import age, as_text, duration, moment
 from turnout.job import Job
 from turnout.records import Event, JobRecord
@@ -72,6 +73,7 @@ def show(session: Session, job_id: str, as_json: bool) -> None:
             "not before": moment(record.run_at) if record.run_at and not record.is_final else None,
             "after": ", ".join(record.after),
             "retry of": record.retry_of,
+            "webhook": told(record.webhook),
             "tags": ", ".join(f"{name}={value}" for name, value in record.tags.items()),
             "spec": as_text(record.spec),
             "result": as_text(record.result) if record.result else None,

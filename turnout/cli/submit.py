@@ -16,6 +16,7 @@ from turnout.cli.options import seconds, tag
 from turnout.cli.session import Session
 from turnout.errors import NotFound, TurnoutError
 from turnout.records import KindRecord
+from turnout.submissions import Webhook
 
 
 def _job_options() -> list[click.Option]:
@@ -35,6 +36,13 @@ def _job_options() -> list[click.Option]:
         click.Option(["--run_at"], metavar="TIME", help="Not before this time, such as 2030-01-31T08:00:00Z."),
         click.Option(["--after"], multiple=True, metavar="JOB", help="Only after this job succeeded; repeatable."),
         click.Option(["--tag", "tags"], multiple=True, metavar="NAME=VALUE", help="A label of your own; repeatable."),
+        click.Option(["--webhook"], metavar="URL", help="Tell this address of the job's end."),
+        click.Option(
+            ["--webhook_events"],
+            multiple=True,
+            type=click.Choice(["final", "state"]),
+            help="What to tell it: the end (if not given), or every change of state; repeatable.",
+        ),
         click.Option(["--idempotency_key"], help="Submitting again with the same key finds the first job."),
         click.Option(["--json", "as_json"], is_flag=True, help="Print the job as JSON."),
     ]
@@ -101,6 +109,7 @@ def _submit(session: Session, kind: KindRecord, options: KindOptions, given: dic
         run_at=_time(given["run_at"]),
         after=given["after"],
         tags=dict(map(tag, given["tags"])),
+        webhook=_webhook(given["webhook"], given["webhook_events"]),
         idempotency_key=given["idempotency_key"],
     )
     if given["wait"] or given["watch"] or given["timeout"] is not None:
@@ -140,6 +149,14 @@ def _content_of(place: str) -> bytes:
     if sys.stdin is None:
         raise OSError(errno.EBADF, "standard input is closed")
     return sys.stdin.buffer.read()
+
+
+def _webhook(url: str | None, events: tuple[str, ...]) -> Webhook | str | None:
+    if not events:
+        return url
+    if url is None:
+        raise click.UsageError("--webhook-events: Give the --webhook that is to hear of them.")
+    return Webhook(url, events)
 
 
 def _time(text: str | None) -> datetime | None:

@@ -21,6 +21,7 @@ WITHOUT_ID = [
     ("kinds",),
     ("queues",),
     ("workers",),
+    ("webhook-secret",),
     ("files", "ls"),
     ("files", "upload", "PATH"),
     ("submit", "count_words", "--text", "x"),
