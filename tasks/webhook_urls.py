@@ -26,10 +26,14 @@ _DEFAULT_PORTS = {"http": 80, "https": 443}
 _FIRST_FREE_PORT = 1024
 _NAME = re.compile(r"(?!-)[A-Za-z0-9_-]{1,63}(?<!-)(\.(?!-)[A-Za-z0-9_-]{1,63}(?<!-))*\.?", re.ASCII)
 _LEGAL = re.compile(r"[A-Za-z0-9\-._~:/?\[\]@!$&'()*+,;=%]*", re.ASCII)
-# What ``is_global`` calls public and is none: relays into other networks, and a cloud's metadata at a public address.
+# What ``is_global`` of one Python or another calls public and is none: addresses of protocols, relays into other
+# networks, documentation, and a cloud's metadata at a public address.
 _NOT_PUBLIC = [
     ip_network(text)
-    for text in ("192.88.99.0/24", "168.63.129.16/32", "2001::/23", "2001:db8::/32", "2002::/16", "3fff::/20")
+    for text in (
+        *("192.0.0.0/24", "192.88.99.0/24", "168.63.129.16/32"),
+        *("2001::/23", "2001:db8::/32", "2002::/16", "3fff::/20"),
+    )
 ]
 # Everything else in version 6 is private, a transition to version 4 (mapped, NAT64), multicast or not given out.
 _PUBLIC_V6 = IPv6Network("2000::/3")
