@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import insert, or_, select, update
+from sqlalchemy import bindparam, insert, or_, select, update
 from sqlalchemy.orm import Session
 
 from db.clock import db_now
@@ -37,33 +37,50 @@ class Claimant:
     worker_name: str
 
 
+# Built once, since that takes longer than running it. On PostgreSQL two claims of overlapping sets would deadlock
+# without a common order of locking. The rows that are free are locked, so no condition has to be repeated, and SQLite
+# would go through the backlog for one on the state.
+_FREE = (
+    select(JobRow.id)
+    .where(
+        JobRow.id.in_(bindparam("ids", expanding=True)),
+        JobRow.state == State.QUEUED,
+        or_(JobRow.deadline_at.is_(None), JobRow.deadline_at > db_now()),
+    )
+    .order_by(JobRow.id)
+    .with_for_update(skip_locked=True)
+).cte("free")
+_START = (
+    update(JobRow)
+    .where(JobRow.id.in_(select(_FREE.c.id)))
+    .values(
+        state=State.RUNNING,
+        reason=None,
+        attempt=JobRow.attempt + 1,
+        worker_id=bindparam("claimant"),
+        lease_expires_at=db_now(LEASE),
+        hinted_at=None,
+        started_at=db_now(),
+        last_event_seq=JobRow.last_event_seq + 1,
+    )
+    .returning(JobRow)
+)
+
+
 def claim(session: Session, job_ids: Sequence[str], claimant: Claimant) -> Sequence[JobRow]:
     """Start an attempt of each job that is still queued and in time; the others are left out. Leases run for ``LEASE``.
 
     A job whose last attempt was lost after somebody asked it to stop is claimed with its ``stop_request``.
     """
-    # On PostgreSQL two claims of overlapping sets would deadlock without a common order of locking.
-    in_time = or_(JobRow.deadline_at.is_(None), JobRow.deadline_at > db_now())
-    free = select(JobRow.id).where(JobRow.id.in_(job_ids), JobRow.state == State.QUEUED, in_time).order_by(JobRow.id)
-    ids = session.scalars(free.with_for_update(skip_locked=True)).all()
-    if not ids:
+    if not job_ids:
         return ()
     jobs = session.scalars(
-        update(JobRow)
-        .where(JobRow.id.in_(ids), JobRow.state == State.QUEUED)
-        .values(
-            state=State.RUNNING,
-            reason=None,
-            attempt=JobRow.attempt + 1,
-            worker_id=claimant.worker_id,
-            lease_expires_at=db_now(LEASE),
-            hinted_at=None,
-            started_at=db_now(),
-            last_event_seq=JobRow.last_event_seq + 1,
-        )
-        .returning(JobRow)
-        .execution_options(synchronize_session=False, populate_existing=True)
+        _START,
+        {"ids": list(job_ids), "claimant": claimant.worker_id},
+        execution_options={"synchronize_session": False, "populate_existing": True},
     ).all()
+    if not jobs:
+        return ()
     session.execute(insert(AttemptRow), [_attempt(job, claimant) for job in jobs])
     data = {job.id: {"state": State.RUNNING, "attempt": job.attempt} for job in jobs}
     write_all_numbered(

@@ -8,11 +8,27 @@ it.
 
 from collections.abc import Sequence
 
-from sqlalchemy import case, or_, select
+from sqlalchemy import bindparam, case, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
 from db.rows import FairClockRow, JobRow, QueueClockRow, Row
+
+# Built once, since that takes longer than running it.
+_BEHIND = (
+    select(QueueClockRow.queue)
+    .where(
+        QueueClockRow.queue == bindparam("of_queue"),
+        QueueClockRow.precedence == bindparam("of_precedence"),
+        QueueClockRow.virtual_time < bindparam("tag"),
+    )
+    .with_for_update(skip_locked=True)
+)
+_RAISE = (
+    update(QueueClockRow)
+    .where(QueueClockRow.queue.in_(_BEHIND), QueueClockRow.precedence == bindparam("of_precedence"))
+    .values(virtual_time=bindparam("tag"))
+)
 
 
 def reserve_tags(session: Session, owner_id: str, queue: str, precedence: int, count: int) -> range:
@@ -39,23 +55,14 @@ def pass_time(session: Session, claimed: Sequence[JobRow]) -> None:
     for job in claimed:
         key = job.queue, job.precedence
         highest[key] = max(job.fair_tag, highest.get(key, 0))
-    behind = [
-        (QueueClockRow.queue == queue)
-        & (QueueClockRow.precedence == precedence)
-        & (QueueClockRow.virtual_time < fair_tag)
-        for (queue, precedence), fair_tag in highest.items()
-    ]
-    # A clock that another claim is just raising is left to it: claims must not wait for each other, and the next one
-    # catches up on the few tags between.
-    clocks = session.scalars(
-        select(QueueClockRow)
-        .where(or_(*behind))
-        .with_for_update(skip_locked=True)
-        .execution_options(populate_existing=True)
-    )
-    for clock in clocks:
-        clock.virtual_time = highest[clock.queue, clock.precedence]
-    session.flush()
+    for (queue, precedence), fair_tag in highest.items():
+        # A clock that another claim is just raising is left to it: claims must not wait for each other, and the next
+        # one catches up on the few tags between.
+        session.execute(
+            _RAISE,
+            {"of_queue": queue, "of_precedence": precedence, "tag": fair_tag},
+            execution_options={"synchronize_session": False},
+        )
 
 
 def _virtual_time(session: Session, queue: str, precedence: int) -> int:

@@ -3,14 +3,16 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Any
 
-from sqlalchemy import ColumnElement, func, select, update
+from sqlalchemy import ColumnElement, Select, bindparam, func, select, update
 from sqlalchemy.orm import Session
+from sqlalchemy.sql.dml import ReturningUpdate
 
 from db.clock import db_now
-from db.rows import JobRow
+from db.rows import JobRow, WorkerRow
 from db.states import State
-from db.workers import live_workers
+from db.workers import is_live
 
 _WINDOW_WITHOUT_WORKERS = 4
 
@@ -31,32 +33,47 @@ def next_hints(session: Session, queue: str) -> Sequence[Hint]:
     they would drop its hint, and it would keep the others out of the window for ever.
     """
     slots, kinds = _live_workers(session, queue)
-    hintable = [JobRow.queue == queue, JobRow.state == State.QUEUED]
-    if slots:
-        hintable.append(JobRow.kind.in_(kinds))
-    hinted = session.scalar(select(func.count()).where(*hintable, JobRow.hinted_at.is_not(None)))
+    which = {"of_queue": queue, "kinds": sorted(kinds)}
+    hinted = session.scalar(_HINTED if slots else _HINTED_OF_ANY_KIND, which)
     room = (2 * slots or _WINDOW_WITHOUT_WORKERS) - (hinted or 0)
     if room <= 0:
         return ()
+    marked = session.execute(
+        _MARK if slots else _MARK_OF_ANY_KIND,
+        {**which, "room": room},
+        execution_options={"synchronize_session": False},
+    )
+    return [Hint(row.id, row.kind) for row in sorted(marked, key=lambda row: (row.precedence, row.fair_tag, row.id))]
+
+
+def _marking(*which: ColumnElement[bool]) -> ReturningUpdate[str, str, int, int]:
     best = (
         select(JobRow.id)
-        .where(*hintable, JobRow.hinted_at.is_(None))
+        .where(*which, JobRow.hinted_at.is_(None))
         .order_by(JobRow.precedence, JobRow.fair_tag, JobRow.id)
-        .limit(room)
+        .limit(bindparam("room"))
         .with_for_update(skip_locked=True)
     )
-    ids = session.scalars(best).all()
-    if not ids:
-        return ()
-    marked = session.execute(
+    # As a plain subquery PostgreSQL may run it once for each row, with other rows as its result each time. What it found
+    # is locked, so no condition has to be repeated, and SQLite would go through the backlog for one on the state.
+    once = select(best.cte("best").c.id)
+    return (
         update(JobRow)
-        .where(JobRow.id.in_(ids), JobRow.state == State.QUEUED, JobRow.hinted_at.is_(None))
+        .where(JobRow.id.in_(once))
         .values(hinted_at=db_now())
-        .returning(JobRow.id, JobRow.kind)
-        .execution_options(synchronize_session=False)
+        .returning(JobRow.id, JobRow.kind, JobRow.precedence, JobRow.fair_tag)
     )
-    kind_of = dict(marked.all())
-    return [Hint(job_id, kind_of[job_id]) for job_id in ids if job_id in kind_of]
+
+
+def _counting(*which: ColumnElement[bool]) -> Select[Any]:
+    return select(func.count()).where(*which, JobRow.hinted_at.is_not(None))
+
+
+# Built once, since that takes longer than running them.
+_QUEUED = (JobRow.queue == bindparam("of_queue"), JobRow.state == State.QUEUED)
+_QUEUED_OF_KINDS = (*_QUEUED, JobRow.kind.in_(bindparam("kinds", expanding=True)))
+_HINTED, _HINTED_OF_ANY_KIND = _counting(*_QUEUED_OF_KINDS), _counting(*_QUEUED)
+_MARK, _MARK_OF_ANY_KIND = _marking(*_QUEUED_OF_KINDS), _marking(*_QUEUED)
 
 
 def unmark(session: Session, job_ids: Sequence[str]) -> None:
@@ -93,5 +110,8 @@ def _clear(session: Session, *which: ColumnElement[bool]) -> int:
 
 def _live_workers(session: Session, queue: str) -> tuple[int, set[str]]:
     """The slots of the queue's live workers, and the kinds that they can run."""
-    workers = [worker for worker in live_workers(session) if worker.queue == queue]
-    return sum(worker.slots for worker in workers), {kind for worker in workers for kind in worker.kinds}
+    workers = session.execute(_LIVE, {"of_queue": queue}).all()
+    return sum(slots for slots, _ in workers), {kind for _, kinds in workers for kind in kinds}
+
+
+_LIVE = select(WorkerRow.slots, WorkerRow.kinds).where(WorkerRow.queue == bindparam("of_queue"), is_live())

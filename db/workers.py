@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import func, literal_column, select, update
+from sqlalchemy import ColumnElement, and_, func, literal_column, select, update
 from sqlalchemy.orm import Session
 
 from db.clock import db_now
@@ -48,12 +48,13 @@ def stopped(session: Session, worker_id: str) -> None:
     session.execute(update(WorkerRow).where(WorkerRow.id == worker_id).values(stopped_at=db_now()))
 
 
+def is_live() -> ColumnElement[bool]:
+    """That a row is of a worker that gave a sign of life lately."""
+    return and_(WorkerRow.stopped_at.is_(None), WorkerRow.last_seen_at > db_now(-LIVE_WITHIN))
+
+
 def live_workers(session: Session) -> Sequence[WorkerRow]:
-    return session.scalars(
-        select(WorkerRow)
-        .where(WorkerRow.stopped_at.is_(None), WorkerRow.last_seen_at > db_now(-LIVE_WITHIN))
-        .order_by(WorkerRow.queue, WorkerRow.name)
-    ).all()
+    return session.scalars(select(WorkerRow).where(is_live()).order_by(WorkerRow.queue, WorkerRow.name)).all()
 
 
 def queue_depths(session: Session, queues: Sequence[str]) -> Sequence[QueueDepth]:
