@@ -101,8 +101,13 @@ class JobContext(Protocol):
     def should_stop(self) -> StopMode | None:
         """``cancel``: discard everything and raise ``JobCancelled``. ``stop``: end early and return the best so far."""
 
+    def should_hand_back(self) -> bool:
+        """Whether the worker is about to end. A job that won't be done within some seconds should keep a checkpoint and
+        raise ``JobHandedBack``; else its process is ended, and another attempt goes on from its last checkpoint. To
+        return would make what there is the final result."""
+
     def wait(self, seconds: float) -> None:
-        """Sleep, but return at once when a cancel or stop arrives."""
+        """Sleep, but return at once when a cancel or stop arrives, and when the job is asked to hand back."""
 
     def guard(self) -> None:
         """Call just before a side effect that SQL can't fence (starting or deleting something in a cluster, a paid

@@ -70,6 +70,10 @@ class JobCancelled(JobError):
     code = "cancelled_by_user"
 
 
+class JobHandedBack(JobError):
+    """The job noticed that its worker is about to end, and left the rest to another attempt."""
+
+
 class JobStoppedEmpty(JobError):
     """The job was asked to end early and keep its best so far, but has nothing to keep yet."""
 

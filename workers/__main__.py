@@ -5,6 +5,7 @@ import os
 import socket
 import sys
 import time
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,7 @@ from tasks.queues import Queue
 from tasks.registry import load_kinds
 from tasks.settings import BrokerSettings
 from workers.control import RemoteControl
+from workers.leaving import Leaving, ToldToEnd, end_process, raise_when_told
 from workers.placement import default_slots, runner_settings, take_place
 from workers.settings import WorkerSettings
 from workers.slots import Slots
@@ -50,28 +52,34 @@ def check_rooms() -> None:
 def main() -> None:
     check_rooms()
     end_with_any_thread()
+    raise_when_told()
     sys.setswitchinterval(0.0005)
     parser = argparse.ArgumentParser(prog="turnout worker", description="Run jobs of one queue.")
     parser.add_argument("--queue", required=True, choices=[queue.value for queue in Queue])
     parser.add_argument("--slots", type=int, help="jobs at once (default: one; on cpu one for each core)")
     arguments = parser.parse_args()
     slots = arguments.slots or default_slots(arguments.queue)
-    settings, broker, data = WorkerSettings(), BrokerSettings(), DatabaseSettings()
+    settings = WorkerSettings()
     name, _lock = take_place(settings, arguments.queue)
     configure(f"worker-{name}")
+    code = 0
+    with suppress(ToldToEnd), ExitStack() as closing:
+        code = _work(settings, closing, queue=arguments.queue, slots=slots, name=name)
+    end_process(code)
+
+
+def _work(settings: WorkerSettings, closing: ExitStack, *, queue: str, slots: int, name: str) -> int:
+    """Until the worker is told to stop; returns the exit code. What has to be done then is put into ``closing``."""
+    broker, data = BrokerSettings(), DatabaseSettings()
     app = make_app(broker.broker_url.get_secret_value())
-    supervisor = _assemble(settings, broker, data, queue=arguments.queue, slots=slots, name=name, app=app)
+    supervisor = _assemble(settings, broker, data, queue=queue, slots=slots, name=name, app=app)
+    closing.callback(supervisor.close)
     supervisor.start()
     deliverer = _deliver_webhooks(data)
-    log.info("worker_started", queue=arguments.queue, slots=slots)
-    code = _consume(app, supervisor, name=name, queue=arguments.queue, slots=slots)
-    supervisor.close()
     if deliverer is not None:
-        deliverer.close()
-    log.info("worker_stopped")
-    # Celery's threads may still hold connections that nobody needs any more; there is nothing left to wait for.
-    sys.stderr.flush()
-    os._exit(code)
+        closing.callback(deliverer.close)
+    log.info("worker_started", queue=queue, slots=slots)
+    return _consume(app, supervisor, Leaving(supervisor, closing.close), name=name, queue=queue, slots=slots)
 
 
 def _assemble(
@@ -125,12 +133,12 @@ def _deliver_webhooks(data: DatabaseSettings) -> Deliverer | None:
     return deliverer
 
 
-def _consume(app: Celery, supervisor: Supervisor, *, name: str, queue: str, slots: int) -> int:
+def _consume(app: Celery, supervisor: Supervisor, leaving: Leaving, *, name: str, queue: str, slots: int) -> int:
     """Take hints until the worker is told to stop; returns the exit code."""
 
     @signals.worker_shutting_down.connect(weak=False)  # type: ignore[untyped-decorator]
     def stopping(**_fields: Any) -> None:
-        supervisor.shut_down()
+        leaving.tell()
 
     @signals.worker_ready.connect(weak=False)  # type: ignore[untyped-decorator]
     def ready(sender: Any, **_fields: Any) -> None:

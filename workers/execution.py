@@ -268,6 +268,7 @@ class Execution:
             case "asked":
                 self._begin_ending(Why.ASKED, "stop" if message["request"] is StopRequest.STOP else "cancel")
             case "shutdown":
+                self._tell("hand_back")
                 self._begin_ending(Why.SHUTDOWN, None)
             case other:
                 raise ValueError(f"a runner said {other!r}")

@@ -29,6 +29,8 @@ class RunnerContext:
         self._answers: dict[int, Message] = {}
         self._changed = threading.Condition()
         self._stop_mode: StopMode | None = None
+        self._hand_back = False
+        self._hand_back_unheard = False
         self._lease_until: float = order["lease_until"]
 
     @property
@@ -84,18 +86,25 @@ class RunnerContext:
     def should_stop(self) -> StopMode | None:
         return self._stop_mode
 
+    def should_hand_back(self) -> bool:
+        return self._hand_back
+
     def wait(self, seconds: float) -> None:
         with self._changed:
-            self._changed.wait_for(lambda: self._stop_mode is not None, timeout=seconds)
+            self._changed.wait_for(lambda: self._stop_mode is not None or self._hand_back_unheard, timeout=seconds)
+            # Once is enough: a job that goes on until it is killed need not do so without pauses.
+            self._hand_back_unheard = False
 
     def guard(self) -> None:
         with self._changed:
             self._changed.wait_for(lambda: time.monotonic() < self._lease_until)
 
     def hear(self, message: Message) -> None:
-        """Take what the worker says to this attempt: a stop, a prolonged lease, or the answer to a call."""
+        """Take what the worker says: a stop, that it is about to end, a prolonged lease, or the answer to a call."""
         with self._changed:
             match message["type"]:
+                case "hand_back":
+                    self._hand_back = self._hand_back_unheard = True
                 case "stop":
                     self._stop_mode = cast(StopMode, message["mode"])
                 case "lease":

@@ -121,6 +121,11 @@ class Supervisor:
         for streak in streaks:
             streak.shut_down()
 
+    def is_at_rest(self) -> bool:
+        """Whether no job runs here, and nothing of one is left to be written down."""
+        with self._lock:
+            return not self._streaks
+
     def close(self) -> None:
         """The last step, when no job runs any more. To a database that is away the worker will look lost."""
         self._slots.close()

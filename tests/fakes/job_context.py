@@ -40,6 +40,7 @@ class FakeJobContext:
         self._saved = saved_checkpoint
         self._changed = threading.Event()
         self._requested: StopMode | None = None
+        self._hand_back = False
         self.lease_held = True
         self.guarded = 0
         self.reports: list[tuple[float | None, str, float | None]] = []
@@ -116,6 +117,9 @@ class FakeJobContext:
     def should_stop(self) -> StopMode | None:
         return self._requested
 
+    def should_hand_back(self) -> bool:
+        return self._hand_back
+
     def wait(self, seconds: float) -> None:
         self._changed.wait(seconds)
         self._changed.clear()
@@ -127,6 +131,11 @@ class FakeJobContext:
     def request(self, mode: StopMode) -> None:
         """Do what a user's cancel or stop does. May be called from another thread."""
         self._requested = mode
+        self._changed.set()
+
+    def request_hand_back(self) -> None:
+        """Do what a worker does that is about to end. May be called from another thread."""
+        self._hand_back = True
         self._changed.set()
 
     def artifact_json(self, name: str) -> Any:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Literal
 
 from tasks.contracts import JobContext, JobResult, JobSpec
-from tasks.errors import JobStoppedEmpty, PermanentJobError
+from tasks.errors import JobHandedBack, JobStoppedEmpty, PermanentJobError
 from tasks.kind import kind
 from tasks.queues import Queue
 from tests.waiting import until
@@ -81,6 +81,17 @@ def _eat_memory() -> None:
         eaten.append(b"x" * 10_000_000)
 
 
+def _hand_back(job: JobContext) -> None:
+    """Only the attempt after one that was told to hand back comes to an end."""
+    if job.saved_checkpoint == {"told": "hand back"}:
+        return
+    job.progress(0.5, "half")
+    while not job.should_hand_back():
+        job.wait(600)
+    job.checkpoint({"told": "hand back"})
+    raise JobHandedBack("The worker ends.")
+
+
 def _fork(work: Callable[[], None]) -> int:
     """A process that leaves the runner's process group."""
     child = os.fork()
@@ -128,6 +139,9 @@ def run(spec: Misbehave, job: JobContext) -> Done:
         case "ignore SIGTERM":
             job.progress(0.1, "ignoring")
             _ignore_everything(job)
+        case "hand back":
+            _hand_back(job)
+            return Done(text="from a checkpoint")
         case "own code":
             raise OwnError("of my own")
         case "nothing to keep":

@@ -104,6 +104,23 @@ def test_a_stop_is_seen_and_ends_a_wait(context: RunnerContext) -> None:
     assert context.should_stop() == "cancel"
 
 
+def test_a_job_is_asked_to_hand_back_once(context: RunnerContext) -> None:
+    waiter = threading.Thread(target=context.wait, args=(3600,))
+    waiter.start()
+    context.hear({"type": "hand_back"})
+    waiter.join(10)
+    assert not waiter.is_alive()
+    assert context.should_hand_back()
+    assert context.should_stop() is None
+    later = threading.Thread(target=context.wait, args=(3600,), daemon=True)
+    later.start()
+    later.join(0.1)
+    assert later.is_alive()
+    context.hear({"type": "stop", "mode": "cancel"})
+    later.join(10)
+    assert not later.is_alive()
+
+
 def test_a_guard_waits_until_the_lease_is_known_to_hold(context: RunnerContext) -> None:
     context.hear({"type": "lease", "until": time.monotonic() - 1})
     guard = threading.Thread(target=context.guard)
