@@ -1,6 +1,7 @@
 """Signatures, pauses, and what an answer means."""
 
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 
 import pytest
 
@@ -50,7 +51,7 @@ def test_pauses_grow_and_make_a_day() -> None:
     assert all(pause is not None for pause in pauses)
     seconds = [pause.total_seconds() for pause in pauses if pause is not None]
     assert 4 <= seconds[0] <= 6
-    assert all(later > 2 * earlier for earlier, later in zip(seconds, seconds[1:], strict=False))
+    assert all(later > 2 * earlier for earlier, later in pairwise(seconds))
     assert timedelta(hours=17) < timedelta(seconds=sum(seconds)) < timedelta(hours=27)
     assert pause_after(TRIES) is None
 
