@@ -8,6 +8,7 @@ from importlib.metadata import version
 from fastapi import FastAPI
 
 from api.access_log import AccessLog
+from api.committer import Committer
 from api.documentation import add_documentation
 from api.http_figures import CountRequests
 from api.no_nul import NoNul
@@ -20,10 +21,12 @@ from api.submission_bodies import SubmissionBodies
 
 
 def make_app(services: Services) -> FastAPI:
-    """Starts and ends hinter, waker and tailer with itself; whoever made the other services disposes of them."""
+    """Starts and ends its threads and the tailer with itself; whoever made the services disposes of the others."""
+    committer = Committer(services.database, services.hinter)
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+        committer.start()
         services.hinter.start()
         services.waker.start()
         tailing = asyncio.create_task(services.tailer.run())
@@ -34,6 +37,7 @@ def make_app(services: Services) -> FastAPI:
             tailing.cancel()
             with suppress(asyncio.CancelledError):
                 await tailing
+            await asyncio.to_thread(committer.close)
             await asyncio.to_thread(services.hinter.close)
             await asyncio.to_thread(services.waker.close)
 
@@ -51,7 +55,7 @@ def make_app(services: Services) -> FastAPI:
     app.add_middleware(NoNul)
     app.add_middleware(AccessLog)
     app.add_middleware(CountRequests, figures=services.figures.http)
-    for router in (submissions_router(bodies), jobs.router, retries.router, events.router, outcomes.router):
+    for router in (submissions_router(bodies, committer), jobs.router, retries.router, events.router, outcomes.router):
         app.include_router(router)
     for router in (files.router, catalog.router, webhooks.router, health.router, metrics.router, doctor_router()):
         app.include_router(router)

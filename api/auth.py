@@ -1,37 +1,57 @@
 """Who a request comes from."""
 
+from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Annotated
 
 from fastapi import Depends
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+from starlette.concurrency import run_in_threadpool
 
 from api.problems import Problem
 from api.services import ServicesOf
-from db.owners import KeyHolder, holder_of
+from db.owners import KeyHolder
+
+
+@dataclass(frozen=True)
+class Submitter:
+    """The holder of a key that may have been revoked a moment ago."""
+
+    holder: KeyHolder
+    secret: str = field(repr=False)
+
 
 bearer = HTTPBearer(
     auto_error=False, description="An API key. `turnout up` writes the first one to its home directory."
 )
 
 
-def require_holder(
-    services: ServicesOf, credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(bearer)]
-) -> KeyHolder:
+Credentials = Annotated[HTTPAuthorizationCredentials | None, Depends(bearer)]
+
+
+def require_holder(services: ServicesOf, credentials: Credentials) -> KeyHolder:
     """The holder of the request's key; raises the 401 problem."""
+    return services.known_keys.look_up(services.database, _secret(credentials))
+
+
+async def require_submitter(services: ServicesOf, credentials: Credentials) -> Submitter:
+    """The same for a submission, which looks again when it is written; raises the 401 problem."""
+    secret = _secret(credentials)
+    holder = services.known_keys.remembered(secret)
+    if holder is None:
+        holder = await run_in_threadpool(services.known_keys.look_up, services.database, secret)
+    return Submitter(holder, secret)
+
+
+def _secret(credentials: HTTPAuthorizationCredentials | None) -> str:
     if credentials is None:
         detail = "This call needs an API key in the header 'Authorization: Bearer KEY'."
         raise Problem(HTTPStatus.UNAUTHORIZED, "key_missing", detail, headers={"WWW-Authenticate": "Bearer"})
-    with services.database.read() as session:
-        holder = holder_of(session, credentials.credentials)
-    if holder is None:
-        detail = "This API key is not known or was revoked; use another one."
-        headers = {"WWW-Authenticate": 'Bearer error="invalid_token"'}
-        raise Problem(HTTPStatus.UNAUTHORIZED, "key_unknown", detail, headers=headers)
-    return holder
+    return credentials.credentials
 
 
 Holder = Annotated[KeyHolder, Depends(require_holder)]
+SubmitterOf = Annotated[Submitter, Depends(require_submitter)]
 
 
 def visible_owner(holder: KeyHolder) -> str | None:

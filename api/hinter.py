@@ -1,6 +1,7 @@
 """Tells the broker of new work, outside of the requests that brought it: a slow broker must not slow a submission."""
 
 import threading
+import time
 from collections.abc import Sequence
 from typing import Protocol
 
@@ -8,10 +9,12 @@ import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
 from db.engine import Database
-from db.hints import next_hints, unmark
+from db.hints import Hint, next_hints, unmark
 from tasks.broker import BrokerUnavailable
 
 log = structlog.get_logger()
+
+_FULL_WINDOW_SECONDS = 0.025
 
 
 class Sender(Protocol):
@@ -33,6 +36,8 @@ class Hinter:
         self._sender = sender
         self._changed = threading.Condition()
         self._poked: set[str] = set()
+        self._marked: list[tuple[str, Sequence[Hint]]] = []
+        self._rests_until: dict[str, float] = {}
         self._closing = False
         self._thread: threading.Thread | None = None
         self.broker_answers: bool | None = None
@@ -57,18 +62,49 @@ class Hinter:
             self._poked.add(queue)
             self._changed.notify()
 
+    def wants_hints(self, queue: str) -> bool:
+        """Whether who submits should mark hints in the same transaction. Not while the broker is away, nor just after
+        the queue's window was found full."""
+        return self.broker_answers is not False and time.monotonic() >= self._rests_until.get(queue, 0.0)
+
+    def pass_on(self, queue: str, hints: Sequence[Hint] | None) -> None:
+        """Send hints whose marks are committed. None means that nobody looked whether there are any; an empty list,
+        after a submission, that the window is full. Returns at once."""
+        with self._changed:
+            if hints:
+                self._marked.append((queue, hints))
+            else:
+                self._poked.add(queue)
+            if hints is not None and not hints:
+                # Until then its worker has begun a job or two, and whoever submits need not look each time.
+                self._rests_until[queue] = time.monotonic() + _FULL_WINDOW_SECONDS
+            self._changed.notify()
+
     def _run(self) -> None:
         while True:
             with self._changed:
-                self._changed.wait_for(lambda: self._poked or self._closing)
+                while not (self._closing or self._marked or self._ready()):
+                    self._changed.wait(self._seconds_of_rest())
                 if self._closing:
                     return
-                queues, self._poked = self._poked, set()
-            unsent = {queue for queue in queues if not self._refill(queue)}
+                marked, self._marked = self._marked, []
+                queues = self._ready()
+                self._poked -= queues
+            unsent = {queue for queue, hints in marked if not self._send(queue, hints)}
+            unsent |= {queue for queue in queues if not self._refill(queue)}
             if unsent:
                 with self._changed:
                     self._changed.wait_for(lambda: self._closing, timeout=self._retry_seconds)
                     self._poked |= unsent
+
+    def _ready(self) -> set[str]:
+        now = time.monotonic()
+        return {queue for queue in self._poked if self._rests_until.get(queue, 0.0) <= now}
+
+    def _seconds_of_rest(self) -> float | None:
+        """How long until a queue that was poked is ready; None if there is none."""
+        ends = [self._rests_until.get(queue, 0.0) for queue in self._poked]
+        return max(min(ends) - time.monotonic(), 0.0) if ends else None
 
     def _refill(self, queue: str) -> bool:
         """Whether the queue needs no further try."""
@@ -78,8 +114,10 @@ class Hinter:
         except SQLAlchemyError as exc:
             log.warning("hints_not_read", queue=queue, error=type(exc).__name__)
             return False
-        if not hints:
-            return True
+        return not hints or self._send(queue, hints)
+
+    def _send(self, queue: str, hints: Sequence[Hint]) -> bool:
+        """Whether they went out; if not, they are hinted anew later."""
         try:
             self._sender.send(queue, [(hint.job_id, hint.kind) for hint in hints])
         except BrokerUnavailable:

@@ -9,9 +9,11 @@ from sqlalchemy.orm import Session
 
 from api.waiting import Waits
 from api.webhooks import WebhookView, webhook_view
+from db.group import Queued
 from db.jobs import after_ids, worker_names
 from db.rows import JobRow
 from db.states import State
+from db.submit import NewJob
 from db.webhooks import webhooks_of
 
 
@@ -67,6 +69,38 @@ class JobPage(BaseModel):
 
     jobs: list[JobView]
     next_cursor: str | None
+
+
+def new_job_view(new: NewJob, queued: Queued, waiting_for: str | None) -> JobView:
+    """A job as it was just queued, without reading it again."""
+    return JobView(
+        id=queued.job_id,
+        kind=new.kind,
+        state=State.QUEUED,
+        reason=None,
+        queue=new.queue,
+        priority=new.priority,
+        spec=dict(new.spec),
+        result=None,
+        error=None,
+        progress=ProgressView(fraction=None, message=None, eta_seconds=None),
+        attempt=0,
+        max_attempts=new.max_attempts,
+        worker=None,
+        created_at=queued.queued_at,
+        queued_at=queued.queued_at,
+        started_at=None,
+        finished_at=None,
+        run_at=None,
+        after=[],
+        tags=dict(new.tags),
+        metrics=MetricsView(
+            queue_seconds=None, load_seconds=None, run_seconds=None, batch_size=None, peak_memory_bytes=None
+        ),
+        waiting_for=waiting_for,
+        retry_of=None,
+        webhook=None,
+    )
 
 
 def job_view(session: Session, job: JobRow) -> JobView:

@@ -9,6 +9,7 @@ from fastapi import Depends, Request
 from api.doctor.surroundings import Surroundings
 from api.figures import Figures
 from api.hinter import Hinter
+from api.known_keys import KnownKeys
 from api.settings import ApiSettings
 from api.tailer import Tailer
 from api.waker import Waker
@@ -28,11 +29,13 @@ class Services:
     hinter: Hinter
     waker: Waker
     tailer: Tailer
+    known_keys: KnownKeys = field(default_factory=KnownKeys)
     figures: Figures = field(default_factory=Figures)
     surroundings: Surroundings = field(default_factory=Surroundings)
 
 
-def services_of(request: Request) -> Services:
+async def services_of(request: Request) -> Services:
+    # Asynchronous, since FastAPI gives every other dependency a thread.
     services = request.app.state.services
     if not isinstance(services, Services):
         raise TypeError("the app was made without its services")

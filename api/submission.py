@@ -10,13 +10,22 @@ from sqlalchemy.orm import Session
 
 from api.problems import FieldError, Problem, invalid
 from api.services import Services
-from api.spec_inputs import file_ids_of, missing_inputs
+from api.spec_inputs import file_ids_of, has_inputs, missing_inputs
 from api.submission_bodies import MOST_ERRORS, SubmissionBody
 from api.webhooks import webhook_errors
 from db.bulk import Accepted, BulkKey, submit_all
+from db.group import Submission
 from db.owners import KeyHolder
 from db.rows import JobRow
 from db.submit import IdempotencyConflict, NewJob, UnknownReference, earlier_submission, submit, submit_once
+
+
+def to_group(services: Services, holder: KeyHolder, body: SubmissionBody, key: str | None) -> Submission | None:
+    """The submission as one that can be written together with others'; None for one that has to be written apart, as
+    its own references, times or webhook may make it wait or fail."""
+    if body.run_at is not None or body.after or body.webhook is not None or has_inputs(body.spec):
+        return None
+    return Submission(_new_job(services, holder, body), None if key is None else BulkKey(key, _sha256(body)))
 
 
 def accept(services: Services, holder: KeyHolder, body: SubmissionBody, key: str | None) -> tuple[JobRow, bool]:
@@ -39,6 +48,7 @@ def accept_many(
     errors = [
         FieldError(f"{index}.{error.field}", error.message, error.code)
         for index, body in enumerate(bodies)
+        if body.webhook is not None
         for error in webhook_errors(body.webhook, services.settings.webhook_allow)
     ]
     if errors:
@@ -60,7 +70,7 @@ def known_before(services: Services, holder: KeyHolder, bodies: Sequence[Submiss
         with services.database.read() as session:
             return _is_known(session, holder, last)
     except IdempotencyConflict as exc:
-        raise _key_reused() from exc
+        raise key_reused() from exc
 
 
 def _accept_many(
@@ -81,7 +91,7 @@ def _accept_many(
                 raise invalid(errors[:MOST_ERRORS])
             return submit_all(session, holder.owner_id, news, keys)
     except IdempotencyConflict as exc:
-        raise _key_reused() from exc
+        raise key_reused() from exc
     except UnknownReference as exc:
         identifier, index = exc.args
         error = _unknown(bodies[index], identifier)
@@ -101,7 +111,7 @@ def _accept(services: Services, holder: KeyHolder, body: SubmissionBody, key: st
 def _write(
     session: Session, services: Services, holder: KeyHolder, body: SubmissionBody, key: str | None
 ) -> tuple[JobRow, bool]:
-    sha256 = _sha256(body)
+    sha256 = "" if key is None else _sha256(body)
     try:
         if key is not None:
             # A retry is answered even if the file that it names was deleted since.
@@ -116,7 +126,7 @@ def _write(
             return submit(session, new), True
         return submit_once(session, new, key=key, body_sha256=sha256)
     except IdempotencyConflict as exc:
-        raise _key_reused() from exc
+        raise key_reused() from exc
     except UnknownReference as exc:
         raise invalid([_unknown(body, str(exc.args[0]))]) from exc
 
@@ -150,6 +160,6 @@ def _sha256(body: SubmissionBody) -> str:
     return hashlib.sha256(body.canonical_json()).hexdigest()
 
 
-def _key_reused() -> Problem:
+def key_reused() -> Problem:
     detail = "This Idempotency-Key was used before with another body; use a new key for a new job."
     return Problem(HTTPStatus.CONFLICT, "idempotency_key_reused", detail)

@@ -10,7 +10,7 @@ from db.rows import JobRow
 from db.states import State
 from db.workers import live_workers
 
-_COUNT_UP_TO = 1000
+COUNT_UP_TO = 1000
 _NAME_UP_TO = 3
 
 
@@ -45,17 +45,20 @@ class Waits:
         return "; ".join(reasons) or "about to be queued"
 
     def _queued(self, job: JobRow) -> str:
+        return self.queued(job.queue, job.kind, jobs_ahead(self._session, job, COUNT_UP_TO))
+
+    def queued(self, queue: str, kind: str, ahead: int) -> str:
+        """Why a queued job does not run; ``ahead`` of its queue come before it, counted up to ``COUNT_UP_TO``."""
         reasons = []
-        kinds = self._kinds_taken().get(job.queue)
+        kinds = self._kinds_taken().get(queue)
         if kinds is None:
-            reasons.append(f"no live worker for queue `{job.queue}`")
-        elif job.kind not in kinds:
-            reasons.append(f"no live worker for queue `{job.queue}` takes kind `{job.kind}`")
-        ahead = jobs_ahead(self._session, job, _COUNT_UP_TO)
+            reasons.append(f"no live worker for queue `{queue}`")
+        elif kind not in kinds:
+            reasons.append(f"no live worker for queue `{queue}` takes kind `{kind}`")
         if ahead:
-            number = f"{ahead} or more" if ahead == _COUNT_UP_TO else str(ahead)
+            number = f"{ahead} or more" if ahead == COUNT_UP_TO else str(ahead)
             reasons.append(f"{number} {'job' if ahead == 1 else 'jobs'} ahead")
-        return "; ".join(reasons) or f"next in queue `{job.queue}`"
+        return "; ".join(reasons) or f"next in queue `{queue}`"
 
     def _kinds_taken(self) -> dict[str, set[str]]:
         """For each queue with live workers, the kinds that they can run."""

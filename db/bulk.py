@@ -2,7 +2,7 @@
 else can write meanwhile, and leases have to be renewed."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session
 from db.clock import read_now
 from db.fairness import reserve_tags
 from db.ids import new_id
+from db.row_inserts import insert_rows
 from db.rows import DependencyRow, EventRow, FileRow, IdempotencyRow, JobFileRow, JobRow, Row, WebhookRow
 from db.states import EventType, State
 from db.submit import IdempotencyConflict, NewJob, UnknownReference
@@ -24,11 +25,12 @@ _AT_ONCE = 500
 
 @dataclass(frozen=True)
 class Accepted:
-    """A job that was written, or found under its idempotency key."""
+    """A job that was written, or found under its idempotency key; ``fair_tag`` is told of those that were written."""
 
     job_id: str
     queue: str
-    state: str
+    state: State
+    fair_tag: int = 0
 
 
 @dataclass(frozen=True)
@@ -46,14 +48,20 @@ def submit_all(session: Session, owner_id: str, news: Sequence[NewJob], keys: Se
     fresh = [(index, new) for index, new in enumerate(news) if index not in earlier]
     _check_owned(session, FileRow, owner_id, ((index, new.file_ids) for index, new in fresh))
     states = _check_owned(session, JobRow, owner_id, ((index, new.after) for index, new in fresh))
-    written = _write(session, owner_id, fresh, states)
+    now = read_now(session)
+    written = write_jobs(session, fresh, now, states)
     if keys:
-        rows = [
-            {"owner_id": owner_id, "key": keys[i].key, "body_sha256": keys[i].body_sha256, "job_id": job.job_id}
-            for i, job in written.items()
-        ]
-        _insert(session, IdempotencyRow, rows)
+        keep_keys(session, [(owner_id, keys[index], job.job_id) for index, job in written.items()], now)
     return [earlier.get(index) or written[index] for index in range(len(news))]
+
+
+def keep_keys(session: Session, kept: Iterable[tuple[str, BulkKey, str]], now: datetime) -> None:
+    """Let each owner's key stand for a job. Breaks on the primary key (``IntegrityError``) if it stands for one."""
+    rows = [
+        {"owner_id": owner_id, "key": key.key, "body_sha256": key.body_sha256, "job_id": job_id, "created_at": now}
+        for owner_id, key, job_id in kept
+    ]
+    insert_rows(session, IdempotencyRow, rows)
 
 
 def _earlier(session: Session, owner_id: str, keys: Sequence[BulkKey]) -> dict[int, Accepted]:
@@ -70,7 +78,7 @@ def _earlier(session: Session, owner_id: str, keys: Sequence[BulkKey]) -> dict[i
             index = indexes[key]
             if keys[index].body_sha256 != body_sha256:
                 raise IdempotencyConflict(key, index)
-            found[index] = Accepted(job_id, queue, state)
+            found[index] = Accepted(job_id, queue, State(state))
     return found
 
 
@@ -93,35 +101,48 @@ def _check_owned(
     return found
 
 
-def _write(
-    session: Session, owner_id: str, fresh: Sequence[tuple[int, NewJob]], states: Mapping[str, str | None]
+def write_jobs(
+    session: Session, fresh: Sequence[tuple[int, NewJob]], now: datetime, states: Mapping[str, str | None]
 ) -> dict[int, Accepted]:
-    now = read_now(session)
+    """Write jobs whose references were checked, with their first events; ``states`` are those of the jobs that they
+    are to run after."""
     waiting = {
         index
         for index, new in fresh
         if new.run_at is not None or any(states[after] != State.SUCCEEDED for after in new.after)
     }
-    counts = Counter((new.queue, 9 - new.priority) for index, new in fresh if index not in waiting)
-    tags = {line: iter(reserve_tags(session, owner_id, *line, counts[line])) for line in sorted(counts)}
+    turns = _turns(session, (new for index, new in fresh if index not in waiting))
     accepted: dict[int, Accepted] = {}
     jobs: list[dict[str, Any]] = []
     for index, new in fresh:
-        job = accepted[index] = Accepted(new_id(), new.queue, State.WAITING if index in waiting else State.QUEUED)
-        turn = 0 if index in waiting else next(tags[new.queue, 9 - new.priority])
-        jobs.append(_job_values(job, new, turn, now))
-    _insert(session, JobRow, jobs)
+        if index in waiting:
+            accepted[index] = Accepted(new_id(), new.queue, State.WAITING)
+        else:
+            accepted[index] = Accepted(new_id(), new.queue, State.QUEUED, next(turns[_line(new)]))
+        jobs.append(_job_values(accepted[index], new, now))
+    insert_rows(session, JobRow, jobs)
     made = [(accepted[index].job_id, new) for index, new in fresh]
-    _insert(session, DependencyRow, [{"job_id": job_id, "after_id": a} for job_id, new in made for a in set(new.after)])
-    _insert(session, JobFileRow, [{"job_id": job_id, "file_id": f} for job_id, new in made for f in set(new.file_ids)])
+    insert_rows(session, DependencyRow, [{"job_id": i, "after_id": a} for i, new in made for a in set(new.after)])
+    insert_rows(session, JobFileRow, [{"job_id": i, "file_id": f} for i, new in made for f in set(new.file_ids)])
     _insert(session, WebhookRow, [webhook_values(job_id, new.webhook) for job_id, new in made if new.webhook])
+    data = {state: {"state": state, "attempt": 0} for state in (State.WAITING, State.QUEUED)}
     first = {"seq": 1, "attempt": 0, "type": EventType.STATE, "created_at": now}
-    events = [{"job_id": j.job_id, "data": {"state": j.state, "attempt": 0}, **first} for j in accepted.values()]
-    _insert(session, EventRow, events)
+    events = [{"job_id": job.job_id, "data": data[job.state], **first} for job in accepted.values()]
+    insert_rows(session, EventRow, events)
     return accepted
 
 
-def _job_values(job: Accepted, new: NewJob, fair_tag: int, now: datetime) -> dict[str, Any]:
+def _turns(session: Session, queued: Iterable[NewJob]) -> Mapping[tuple[str, str, int], Iterator[int]]:
+    """The fair tags of each owner's jobs of each queue and precedence."""
+    counts = Counter(map(_line, queued))
+    return {line: iter(reserve_tags(session, *line, counts[line])) for line in sorted(counts)}
+
+
+def _line(new: NewJob) -> tuple[str, str, int]:
+    return new.owner_id, new.queue, 9 - new.priority
+
+
+def _job_values(job: Accepted, new: NewJob, now: datetime) -> dict[str, Any]:
     return {
         "id": job.job_id,
         "owner_id": new.owner_id,
@@ -129,9 +150,9 @@ def _job_values(job: Accepted, new: NewJob, fair_tag: int, now: datetime) -> dic
         "queue": new.queue,
         "state": job.state,
         "precedence": 9 - new.priority,
-        "fair_tag": fair_tag,
-        "spec": dict(new.spec),
-        "tags": dict(new.tags),
+        "fair_tag": job.fair_tag,
+        "spec": new.spec,
+        "tags": new.tags,
         "max_attempts": new.max_attempts,
         "time_limit_seconds": None if new.time_limit is None else new.time_limit.total_seconds(),
         "deadline_at": None if new.deadline is None else now + new.deadline,

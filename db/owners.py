@@ -2,6 +2,7 @@
 
 import hashlib
 import secrets
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from sqlalchemy import func, select
@@ -30,7 +31,7 @@ def make_key(session: Session, *, owner: str, name: str, admin: bool = False) ->
         session.add(row)
         session.flush()
     secret = _KEY_PREFIX + secrets.token_urlsafe(32)
-    session.add(ApiKeyRow(id=new_id(), owner_id=row.id, name=name, key_sha256=_sha256(secret), admin=admin))
+    session.add(ApiKeyRow(id=new_id(), owner_id=row.id, name=name, key_sha256=key_sha256(secret), admin=admin))
     session.flush()
     return secret
 
@@ -40,7 +41,7 @@ def holder_of(session: Session, secret: str) -> KeyHolder | None:
     found = session.execute(
         select(ApiKeyRow.owner_id, OwnerRow.name, ApiKeyRow.admin)
         .join(OwnerRow, OwnerRow.id == ApiKeyRow.owner_id)
-        .where(ApiKeyRow.key_sha256 == _sha256(secret), ApiKeyRow.revoked_at.is_(None))
+        .where(ApiKeyRow.key_sha256 == key_sha256(secret), ApiKeyRow.revoked_at.is_(None))
     ).one_or_none()
     return None if found is None else KeyHolder(*found)
 
@@ -50,6 +51,13 @@ def count_keys(session: Session) -> int:
     return session.scalar(select(func.count()).select_from(ApiKeyRow).where(ApiKeyRow.revoked_at.is_(None))) or 0
 
 
-def _sha256(secret: str) -> str:
+def valid_keys(session: Session, hashes: Collection[str]) -> set[str]:
+    """Those of the keys, given by their hashes, that are not revoked."""
+    query = select(ApiKeyRow.key_sha256).where(ApiKeyRow.key_sha256.in_(hashes), ApiKeyRow.revoked_at.is_(None))
+    return set(session.scalars(query))
+
+
+def key_sha256(secret: str) -> str:
+    """What is kept of a key."""
     # A key has 256 random bits, so a plain hash can't be searched; a slow one would only slow every request.
     return hashlib.sha256(secret.encode()).hexdigest()

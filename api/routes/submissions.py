@@ -1,22 +1,25 @@
 """Submitting jobs."""
 
 import re
-from collections.abc import Sequence
+from dataclasses import dataclass
+from http import HTTPStatus
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Header, Request, Response
 from pydantic import BaseModel, JsonValue
 from starlette.concurrency import run_in_threadpool
 
-from api.auth import Holder
+from api.auth import Holder, Submitter, SubmitterOf
+from api.committer import Committer
 from api.following import LONGEST_WAIT_SECONDS, wait_until_final
-from api.job_views import JobView
+from api.job_views import JobView, new_job_view
 from api.json_bodies import read_json
 from api.problems import FieldError, invalid
-from api.services import ServicesOf
-from api.submission import accept, accept_many, known_before
-from api.submission_bodies import SubmissionBodies
-from db.bulk import Accepted
+from api.services import Services, ServicesOf
+from api.submission import accept, accept_many, key_reused, known_before, to_group
+from api.submission_bodies import SubmissionBodies, SubmissionBody
+from db.group import Earlier, KeyReused, Queued
+from db.owners import key_sha256
 
 MOST_IN_BULK = 10_000
 
@@ -53,57 +56,97 @@ _BULK = {
 }
 
 
-def submissions_router(bodies: SubmissionBodies) -> APIRouter:
+def submissions_router(bodies: SubmissionBodies, committer: Committer) -> APIRouter:
     """The router; ``bodies`` knows what each kind's submission may say."""
     router = APIRouter(prefix="/v1/jobs", tags=["jobs"])
 
-    @router.post("", status_code=202, summary="Submit a job", openapi_extra=_body_of(_SUBMISSION))
+    @router.post(
+        "", status_code=202, summary="Submit a job", response_model=JobView, openapi_extra=_body_of(_SUBMISSION)
+    )
     async def submit(
-        holder: Holder,
+        submitter: SubmitterOf,
         services: ServicesOf,
         request: Request,
-        response: Response,
         idempotency_key: IdempotencyKey = None,
         prefer: Annotated[
             str | None, Header(description="wait=N: answer when the job is final, or after N ≤ 60 s.")
         ] = None,
-    ) -> JobView:
+    ) -> Response:
         """The job is safe once this answers 202. `Prefer: wait=N` answers later, with the finished job."""
         wait_seconds = _wait_of(prefer)
-        raw = await read_json(request, max_bytes=services.settings.max_spec_bytes)
-        job, is_new = await run_in_threadpool(lambda: accept(services, holder, bodies.validate(raw), idempotency_key))
-        if is_new:
-            services.hinter.poke(job.queue)
-        else:
-            response.headers["Idempotent-Replayed"] = "true"
-        response.headers["Location"] = f"/v1/jobs/{job.id}"
-        return await wait_until_final(request, services, holder, job.id, wait_seconds)
+        body = await read_json(request, max_bytes=services.settings.max_spec_bytes, make=bodies.validate)
+        job = await _accepted(services, committer, submitter, body, idempotency_key)
+        view = job.view
+        if view is None or wait_seconds:
+            view = await wait_until_final(request, services, submitter.holder, job.job_id, wait_seconds)
+        headers = {"Location": f"/v1/jobs/{job.job_id}"}
+        if not job.is_new:
+            headers["Idempotent-Replayed"] = "true"
+        # Made here, since FastAPI would check the view once more.
+        return Response(view.model_dump_json(), HTTPStatus.ACCEPTED, headers, "application/json")
 
-    @router.post("/bulk", status_code=202, summary="Submit many jobs at once", openapi_extra=_body_of(_BULK))
+    @router.post(
+        "/bulk",
+        status_code=202,
+        summary="Submit many jobs at once",
+        response_model=BulkView,
+        openapi_extra=_body_of(_BULK),
+    )
     async def submit_bulk(
-        holder: Holder,
-        services: ServicesOf,
-        request: Request,
-        response: Response,
-        idempotency_key: IdempotencyKey = None,
-    ) -> BulkView:
+        holder: Holder, services: ServicesOf, request: Request, idempotency_key: IdempotencyKey = None
+    ) -> Response:
         """All are accepted in one transaction, or none: then each error's field begins with the item's index."""
-        raw = await read_json(request, max_bytes=services.settings.max_bulk_bytes)
-        items = _bulk_items(raw)
 
-        def accepted() -> tuple[bool, Sequence[Accepted]]:
-            valid = bodies.validate_many(items)
+        def accepted(raw: JsonValue) -> tuple[bool, set[str], str]:
+            valid = bodies.validate_many(_bulk_items(raw))
             known = known_before(services, holder, valid, idempotency_key)
-            return known, accept_many(services, holder, valid, idempotency_key)
+            jobs = accept_many(services, holder, valid, idempotency_key)
+            view = BulkView(jobs=[BulkJobView(index=i, id=job.job_id, state=job.state) for i, job in enumerate(jobs)])
+            return known, {job.queue for job in jobs}, view.model_dump_json()
 
-        replayed, jobs = await run_in_threadpool(accepted)
-        if replayed:
-            response.headers["Idempotent-Replayed"] = "true"
-        for queue in {job.queue for job in jobs}:
+        raw = await read_json(request, max_bytes=services.settings.max_bulk_bytes, make=lambda raw: raw)
+        replayed, queues, view = await run_in_threadpool(accepted, raw)
+        for queue in queues:
             services.hinter.poke(queue)
-        return BulkView(jobs=[BulkJobView(index=i, id=job.job_id, state=job.state) for i, job in enumerate(jobs)])
+        headers = {"Idempotent-Replayed": "true"} if replayed else {}
+        return Response(view, HTTPStatus.ACCEPTED, headers, "application/json")
 
     return router
+
+
+@dataclass(frozen=True)
+class _Accepted:
+    """A job that is safe; ``view`` shows it where that needs no further look."""
+
+    job_id: str
+    is_new: bool
+    view: JobView | None = None
+
+
+async def _accepted(
+    services: Services, committer: Committer, submitter: Submitter, body: SubmissionBody, key: str | None
+) -> _Accepted:
+    submission = to_group(services, submitter.holder, body, key)
+    if submission is None:
+        return await run_in_threadpool(_accepted_apart, services, submitter, body, key)
+    answer = await committer.submit(submission, key_sha256(submitter.secret))
+    match answer.outcome:
+        case KeyReused():
+            raise key_reused()
+        case Earlier(job_id):
+            return _Accepted(job_id, is_new=False)
+        case Queued() as queued:
+            view = new_job_view(submission.new, queued, answer.waiting_for)
+            return _Accepted(queued.job_id, is_new=True, view=view)
+
+
+def _accepted_apart(services: Services, submitter: Submitter, body: SubmissionBody, key: str | None) -> _Accepted:
+    """In a transaction of its own."""
+    holder = services.known_keys.look_up(services.database, submitter.secret)
+    job, is_new = accept(services, holder, body, key)
+    if is_new:
+        services.hinter.poke(job.queue)
+    return _Accepted(job.id, is_new)
 
 
 def _wait_of(prefer: str | None) -> int:
