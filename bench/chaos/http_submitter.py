@@ -11,7 +11,9 @@ import httpx
 
 from bench.chaos.evidence import Cancelled
 from bench.chaos.ledger import Ledger, append
+from bench.chaos.receiver import Receiver
 from bench.chaos.stream import Planned
+from bench.chaos.watchers import Watchers
 
 _EVERY_SECONDS = 0.25
 _BULK_SHARE = 0.9
@@ -22,8 +24,9 @@ _MOST_IN_BULK = 5_000
 class HttpSubmitter:
     """Paced: ``submit`` begins and returns; ``finished`` tells when all is accepted."""
 
-    def __init__(self, url: str, key: str, ledger: Ledger, accepted: Callable[[str], None]) -> None:
-        self._url, self._ledger, self._accepted = url, str(ledger.path), accepted
+    def __init__(self, url: str, key: str, ledger: Ledger, watchers: Watchers, receiver: Receiver) -> None:
+        self._url, self._ledger = url, str(ledger.path)
+        self._watchers, self._receiver = watchers, receiver
         self._headers = {"Authorization": f"Bearer {key}"}
         self._to_cancel: list[tuple[float, str]] = []
         self._lock = threading.Lock()
@@ -83,11 +86,16 @@ class HttpSubmitter:
                 self._note(one, answer["id"])
 
     def _submission(self, one: Planned) -> dict[str, object]:
-        return {"kind": one.kind, "spec": one.document(self._ledger)}
+        submission: dict[str, object] = {"kind": one.kind, "spec": one.document(self._ledger)}
+        if self._receiver.wants(one.entry):
+            submission["webhook"] = {"url": self._receiver.url}
+        return submission
 
     def _note(self, one: Planned, job_id: str) -> None:
         append(self._ledger, "accepted", one.entry, job_id, time.monotonic())
-        self._accepted(job_id)
+        self._watchers.watch(job_id)
+        if self._receiver.wants(one.entry):
+            self._receiver.expect(job_id)
         if one.cancel_after is not None:
             with self._lock:
                 heapq.heappush(self._to_cancel, (time.monotonic() + one.cancel_after, job_id))

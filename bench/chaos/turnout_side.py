@@ -16,6 +16,7 @@ from bench.chaos import witness
 from bench.chaos.evidence import Attempt, End, Evidence
 from bench.chaos.http_submitter import HttpSubmitter
 from bench.chaos.parts import PYTHON, Part, clean_environment, wait_for
+from bench.chaos.receiver import Receiver
 from bench.chaos.stand import SLOTS, WORKERS, Stand
 from bench.chaos.stream import RUNNER_MEMORY_BYTES, Planned
 from bench.chaos.watchers import Watchers
@@ -41,6 +42,7 @@ class TurnoutSide:
             TURNOUT_API_PORT=str(port),
             TURNOUT_KINDS="bench.chaos.kinds",
             TURNOUT_GRACE="PT2S",
+            TURNOUT_WEBHOOK_ALLOW="127.0.0.0/8",
             TURNOUT_RUNNER_MEMORY=str(RUNNER_MEMORY_BYTES),
         )
         log = stand.directory / "log"
@@ -61,7 +63,9 @@ class TurnoutSide:
             wait_for(lambda: _count_workers(client, self._url) == WORKERS, 60, "the workers")
         self._watchers = Watchers(self._url, key)
         self._watchers.start()
-        self._submitter = HttpSubmitter(self._url, key, self._stand.ledger, self._watchers.watch)
+        self._receiver = Receiver()
+        self._receiver.start()
+        self._submitter = HttpSubmitter(self._url, key, self._stand.ledger, self._watchers, self._receiver)
 
     def submit(self, stream: Sequence[Planned], seconds: float) -> None:
         self._submitter.submit(stream, seconds)
@@ -74,12 +78,14 @@ class TurnoutSide:
 
     def end(self) -> Evidence:
         self._submitter.close()
-        # A stream may have been broken a moment ago; what was not told in a minute never is.
-        deadline = time.monotonic() + 60
-        while self._watchers.untold() and time.monotonic() < deadline:
+        # A stream may have been broken a moment ago, and a delivery that failed twice is tried again after 16 s.
+        deadline = time.monotonic() + 90
+        while (self._watchers.untold() or self._receiver.untold()) and time.monotonic() < deadline:
             time.sleep(0.1)
         untold = [f"watchers were not told of the end of job {job_id}" for job_id in self._watchers.untold()]
+        untold += [f"no webhook told of the end of job {job_id}" for job_id in self._receiver.untold()]
         self._watchers.close()
+        self._receiver.close()
         self._stand.trouble += [*self._submitter.failures, *untold]
         return self._evidence()
 
@@ -96,6 +102,7 @@ class TurnoutSide:
                 stored_finals={row.job_id: row.n for row in connection.execute(text(_FINALS))},
                 eaters=frozenset(connection.execute(text(_EATERS)).scalars()),
                 told=self._watchers.told,
+                webhooks=self._receiver.told,
                 cancelled=self._submitter.cancelled,
                 wall_minus_monotonic=stand.wall_minus_monotonic,
                 trouble=stand.trouble,
