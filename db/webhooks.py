@@ -37,7 +37,8 @@ def _select_due_hosts() -> Select[str]:
     return select(each.c.host).where(each.c.due_at <= db_now()).order_by(each.c.due_at)
 
 
-# Asked every half a second; putting it together takes longer than running it.
+# Asked every half a second; putting them together takes longer than running them.
+_ANYTHING_UNTOLD = select(exists().select_from(JobRow).where(text(UNTOLD)))
 _DUE_HOSTS = _select_due_hosts()
 
 
@@ -122,10 +123,9 @@ def webhooks_of(session: Session, jobs: Sequence[JobRow]) -> Mapping[str, Webhoo
     return {row.job_id: row for row in session.scalars(select(WebhookRow).where(WebhookRow.job_id.in_(ids)))}
 
 
-def anything_due(session: Session) -> bool:
-    """Whether ``notice`` or ``take`` would find something; to be asked often."""
-    untold = exists().select_from(JobRow).where(text(UNTOLD))
-    return bool(session.scalar(select(untold))) or bool(due_hosts(session))
+def anything_untold(session: Session) -> bool:
+    """Whether ``notice`` would find something; to be asked often."""
+    return bool(session.scalar(_ANYTHING_UNTOLD))
 
 
 def notice(session: Session) -> int:

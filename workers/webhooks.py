@@ -19,7 +19,7 @@ import structlog
 from sqlalchemy.exc import OperationalError
 
 from db.engine import Database
-from db.webhooks import LEASE, Delivery, Outcome, anything_due, notice, settle, take
+from db.webhooks import LEASE, Delivery, Outcome, anything_untold, due_hosts, notice, settle, take
 from tasks.webhook_urls import Network
 from workers.webhook_sending import TOTAL_SECONDS, NotDelivered, Sender
 from workers.webhook_signing import signed_headers
@@ -120,12 +120,12 @@ class Deliverer:
         if room <= 0:
             return ()
         with self._database.read() as session:
-            if not anything_due(session):
-                return ()
-        noticed = True
-        while noticed:
+            untold, due = anything_untold(session), bool(due_hosts(session))
+        if not untold and not due:
+            return ()
+        while untold:
             with self._database.write() as session:
-                noticed = notice(session) > 0
+                untold = notice(session) > 0
         room_at = {host: AT_ONE_RECEIVER - count for host, count in busy.items()}
         with self._database.write() as session:
             return take(session, room, room_at, AT_ONE_RECEIVER)
