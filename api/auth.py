@@ -9,7 +9,7 @@ from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from starlette.concurrency import run_in_threadpool
 
 from api.problems import Problem
-from api.services import ServicesOf
+from api.services import Services, ServicesOf
 from db.owners import KeyHolder
 
 
@@ -34,7 +34,7 @@ def require_holder(services: ServicesOf, credentials: Credentials) -> KeyHolder:
     return services.known_keys.look_up(services.database, _secret(credentials))
 
 
-async def require_submitter(services: ServicesOf, credentials: Credentials) -> Submitter:
+async def require_submitter(services: Services, credentials: HTTPAuthorizationCredentials | None) -> Submitter:
     """The same for a submission, which looks again when it is written; raises the 401 problem."""
     secret = _secret(credentials)
     holder = services.known_keys.remembered(secret)
@@ -51,7 +51,6 @@ def _secret(credentials: HTTPAuthorizationCredentials | None) -> str:
 
 
 Holder = Annotated[KeyHolder, Depends(require_holder)]
-SubmitterOf = Annotated[Submitter, Depends(require_submitter)]
 
 
 def visible_owner(holder: KeyHolder) -> str | None:

@@ -6,15 +6,20 @@ owner saves up no turns, and a busy one crowds nobody out. A job is given its ta
 it.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from functools import cache
 
-from sqlalchemy import bindparam, case, select, update
+from sqlalchemy import BigInteger, bindparam, case, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
+from sqlalchemy.sql.dml import ReturningInsert
 
-from db.rows import FairClockRow, JobRow, QueueClockRow, Row
+from db.rows import FairClockRow, JobRow, QueueClockRow
 
 # Built once, since that takes longer than running it.
+_VIRTUAL_TIME = select(QueueClockRow.virtual_time).where(
+    QueueClockRow.queue == bindparam("of_queue"), QueueClockRow.precedence == bindparam("of_precedence")
+)
 _BEHIND = (
     select(QueueClockRow.queue)
     .where(
@@ -33,19 +38,15 @@ _RAISE = (
 
 def reserve_tags(session: Session, owner_id: str, queue: str, precedence: int, count: int) -> range:
     """The owner's next ``count`` tags. Locks the owner's clock; who reserves for several does so in sorted order."""
-    now = _virtual_time(session, queue, precedence)
-    following = FairClockRow.last_tag + count
-    # One statement, since an owner's first two submissions may come at once.
-    last = session.scalars(
-        _insert(session, FairClockRow)
-        .values(owner_id=owner_id, queue=queue, precedence=precedence, last_tag=now + count - 1)
-        .on_conflict_do_update(
-            index_elements=[FairClockRow.owner_id, FairClockRow.queue, FairClockRow.precedence],
-            set_={"last_tag": case((FairClockRow.last_tag < now, now + count - 1), else_=following)},
-        )
-        .returning(FairClockRow.last_tag)
-        .execution_options(synchronize_session=False)
-    ).one()
+    connection = session.connection()
+    insert = _INSERTS[connection.dialect.name]
+    of = {"of_queue": queue, "of_precedence": precedence}
+    now = connection.execute(_VIRTUAL_TIME, of).scalar()
+    if now is None:
+        first = insert(QueueClockRow).values(queue=queue, precedence=precedence, virtual_time=0)
+        connection.execute(first.on_conflict_do_nothing())
+    reserved = {"of_owner": owner_id, "now": now or 0, "first_last": (now or 0) + count - 1, "number": count}
+    last = connection.execute(_reserving(connection.dialect.name), {**of, **reserved}).scalar_one()
     return range(last - count + 1, last + 1)
 
 
@@ -65,17 +66,31 @@ def pass_time(session: Session, claimed: Sequence[JobRow]) -> None:
         )
 
 
-def _virtual_time(session: Session, queue: str, precedence: int) -> int:
-    query = select(QueueClockRow.virtual_time).filter_by(queue=queue, precedence=precedence)
-    now = session.scalar(query)
-    if now is None:
-        first = _insert(session, QueueClockRow).values(queue=queue, precedence=precedence, virtual_time=0)
-        session.execute(first.on_conflict_do_nothing())
-    return now or 0
+@cache
+def _reserving(dialect: str) -> ReturningInsert[int]:
+    """One statement, since an owner's first two submissions may come at once."""
+    first_last = bindparam("first_last", type_=BigInteger)
+    values = {
+        "owner_id": bindparam("of_owner"),
+        "queue": bindparam("of_queue"),
+        "precedence": bindparam("of_precedence"),
+        "last_tag": first_last,
+    }
+    behind = FairClockRow.last_tag < bindparam("now", type_=BigInteger)
+    following = FairClockRow.last_tag + bindparam("number", type_=BigInteger)
+    return (
+        _INSERTS[dialect](FairClockRow)
+        .values(values)
+        .on_conflict_do_update(
+            index_elements=[FairClockRow.owner_id, FairClockRow.queue, FairClockRow.precedence],
+            set_={"last_tag": case((behind, first_last), else_=following)},
+        )
+        .returning(FairClockRow.last_tag)
+    )
 
 
-def _insert(session: Session, row: type[Row]) -> postgresql.Insert | sqlite.Insert:
-    """An INSERT that can say what to do on a conflict; each dialect has its own."""
-    if session.get_bind().dialect.name == "sqlite":
-        return sqlite.insert(row)
-    return postgresql.insert(row)
+# An INSERT that can say what to do on a conflict; each dialect has its own.
+_INSERTS: Mapping[str, type[postgresql.Insert] | type[sqlite.Insert]] = {
+    "sqlite": sqlite.Insert,
+    "postgresql": postgresql.Insert,
+}

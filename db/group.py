@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import select, tuple_
+from sqlalchemy import bindparam, select, tuple_
 from sqlalchemy.orm import Session
 
 from db.bulk import BulkKey, keep_keys, write_jobs
@@ -111,11 +111,21 @@ def _like_the_first(again: Submission, first: Submission, outcome: Outcome) -> O
 
 def _count_ahead(session: Session, queue: str, keys: Set[tuple[int, int, str]], at_most: int) -> Mapping[str, int]:
     """By id, how many queued jobs come before those that have these places in the queue's order."""
-    order = (JobRow.precedence, JobRow.fair_tag, JobRow.id)
-    line = select(*order).where(JobRow.queue == queue, JobRow.state == State.QUEUED).order_by(*order)
+    connection = session.connection()
     # Where all of them come after the last one that counts, which is so behind a backlog, no more is read than that.
-    last = session.execute(line.offset(at_most - 1).limit(1)).first()
+    last = connection.execute(_LINE, {"of_queue": queue, "many": 1, "past": at_most - 1}).first()
     if last is not None and all(key > tuple(last) for key in keys):
         return {job_id: at_most for _precedence, _tag, job_id in keys}
-    first = [tuple(place) for place in session.execute(line.limit(at_most))]
+    first = [tuple(place) for place in connection.execute(_LINE, {"of_queue": queue, "many": at_most, "past": 0})]
     return {key[2]: bisect_left(first, key) for key in keys}
+
+
+# Built once, since that takes longer than running it.
+_ORDER = (JobRow.precedence, JobRow.fair_tag, JobRow.id)
+_LINE = (
+    select(*_ORDER)
+    .where(JobRow.queue == bindparam("of_queue"), JobRow.state == State.QUEUED)
+    .order_by(*_ORDER)
+    .limit(bindparam("many"))
+    .offset(bindparam("past"))
+)

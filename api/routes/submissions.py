@@ -6,16 +6,17 @@ from http import HTTPStatus
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Header, Request, Response
-from pydantic import BaseModel, JsonValue
+from fastapi.exceptions import RequestValidationError
+from pydantic import BaseModel, Field, JsonValue, TypeAdapter, ValidationError
 from starlette.concurrency import run_in_threadpool
 
-from api.auth import Holder, Submitter, SubmitterOf
+from api.auth import Holder, Submitter, bearer, require_submitter
 from api.committer import Committer
 from api.following import LONGEST_WAIT_SECONDS, wait_until_final
 from api.job_views import JobView, new_job_view
 from api.json_bodies import read_json
 from api.problems import FieldError, invalid
-from api.services import Services, ServicesOf
+from api.services import Services, ServicesOf, services_of
 from api.submission import accept, accept_many, key_reused, known_before, to_group
 from api.submission_bodies import SubmissionBodies, SubmissionBody
 from db.group import Earlier, KeyReused, Queued
@@ -23,10 +24,10 @@ from db.owners import key_sha256
 
 MOST_IN_BULK = 10_000
 
-IdempotencyKey = Annotated[
-    str | None,
-    Header(min_length=1, max_length=200, description="A retry with the same key and body finds the first job."),
-]
+_KEY_LIMITS = {"min_length": 1, "max_length": 200}
+_KEY_DESCRIPTION = "A retry with the same key and body finds the first job."
+IdempotencyKey = Annotated[str | None, Header(**_KEY_LIMITS, description=_KEY_DESCRIPTION)]
+_KEY = TypeAdapter(Annotated[str, Field(**_KEY_LIMITS)])
 
 
 class BulkJobView(BaseModel):
@@ -56,24 +57,39 @@ _BULK = {
 }
 
 
+def _header(name: str, description: str, **limits: int) -> dict[str, Any]:
+    schema = {"anyOf": [{"type": "string", **limits}, {"type": "null"}], "description": description}
+    return {"name": name, "in": "header", "required": False, "schema": schema, "description": description}
+
+
+# What `submit` reads by itself, as FastAPI would describe it.
+_FRAME = {
+    "security": [{bearer.scheme_name: []}],
+    "parameters": [
+        _header("Idempotency-Key", _KEY_DESCRIPTION, minLength=1, maxLength=200),
+        _header("Prefer", "wait=N: answer when the job is final, or after N ≤ 60 s."),
+    ],
+}
+
+
 def submissions_router(bodies: SubmissionBodies, committer: Committer) -> APIRouter:
     """The router; ``bodies`` knows what each kind's submission may say."""
     router = APIRouter(prefix="/v1/jobs", tags=["jobs"])
 
     @router.post(
-        "", status_code=202, summary="Submit a job", response_model=JobView, openapi_extra=_body_of(_SUBMISSION)
+        "",
+        status_code=202,
+        summary="Submit a job",
+        response_model=JobView,
+        openapi_extra={**_body_of(_SUBMISSION), **_FRAME},
     )
-    async def submit(
-        submitter: SubmitterOf,
-        services: ServicesOf,
-        request: Request,
-        idempotency_key: IdempotencyKey = None,
-        prefer: Annotated[
-            str | None, Header(description="wait=N: answer when the job is final, or after N ≤ 60 s.")
-        ] = None,
-    ) -> Response:
+    async def submit(request: Request) -> Response:
         """The job is safe once this answers 202. `Prefer: wait=N` answers later, with the finished job."""
-        wait_seconds = _wait_of(prefer)
+        # FastAPI's own way to a request's parts would take longer than everything else that a submission needs.
+        services = await services_of(request)
+        submitter = await require_submitter(services, await bearer(request))
+        idempotency_key = _idempotency_key(request)
+        wait_seconds = _wait_of(request.headers.get("prefer"))
         body = await read_json(request, max_bytes=services.settings.max_spec_bytes, make=bodies.validate)
         job = await _accepted(services, committer, submitter, body, idempotency_key)
         view = job.view
@@ -82,7 +98,6 @@ def submissions_router(bodies: SubmissionBodies, committer: Committer) -> APIRou
         headers = {"Location": f"/v1/jobs/{job.job_id}"}
         if not job.is_new:
             headers["Idempotent-Replayed"] = "true"
-        # Made here, since FastAPI would check the view once more.
         return Response(view.model_dump_json(), HTTPStatus.ACCEPTED, headers, "application/json")
 
     @router.post(
@@ -147,6 +162,17 @@ def _accepted_apart(services: Services, submitter: Submitter, body: SubmissionBo
     if is_new:
         services.hinter.poke(job.queue)
     return _Accepted(job.id, is_new)
+
+
+def _idempotency_key(request: Request) -> str | None:
+    """Raises what FastAPI raises for a parameter that breaks its limits."""
+    key = request.headers.get("idempotency-key")
+    try:
+        return None if key is None else _KEY.validate_python(key)
+    except ValidationError as exc:
+        raise RequestValidationError(
+            [{**error, "loc": ("header", "idempotency-key")} for error in exc.errors()]
+        ) from exc
 
 
 def _wait_of(prefer: str | None) -> int:
