@@ -136,7 +136,8 @@ def test_many_retries_at_once_make_one_job(client: TestClient) -> None:
 def test_a_key_taken_by_another_process_in_between_is_found(
     client: TestClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    first = client.post("/v1/jobs", json=COUNT, headers={"Idempotency-Key": "k"}).json()
+    later = {**COUNT, "run_at": "2031-02-03T04:05:06Z"}  # written in a transaction of its own
+    first = client.post("/v1/jobs", json=later, headers={"Idempotency-Key": "k"}).json()
     looked = 0
 
     def blind_once(*args: object, **kwargs: object) -> JobRow | None:
@@ -150,8 +151,8 @@ def test_a_key_taken_by_another_process_in_between_is_found(
     original = db.submit.earlier_submission
     monkeypatch.setattr(db.submit, "earlier_submission", blind_once)
     monkeypatch.setattr(submission, "earlier_submission", blind_once)
-    again = client.post("/v1/jobs", json=COUNT, headers={"Idempotency-Key": "k"})
-    assert (again.status_code, again.json()["id"]) == (202, first["id"])
+    again = client.post("/v1/jobs", json=later, headers={"Idempotency-Key": "k"})
+    assert (again.status_code, again.json()["id"], looked) == (202, first["id"], 3)
 
 
 def test_prefer_wait_answers_with_the_finished_job(client: TestClient, worker: HandWorker) -> None:
