@@ -68,7 +68,7 @@ class Execution:
         self._scratch = slot.setting.scratch / f"{job.id}-{job.attempt}"
         self._lease_until = lease_until
         self.token = Token(job.id, job.attempt)
-        self._clocks = Clocks(job, kind)
+        self._clocks: Clocks
         self._escalation = Escalation(slot.runner, workshop.grace, job.id)
         self._taken_away = False
         self._ordered = False

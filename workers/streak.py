@@ -76,6 +76,9 @@ class Streak:
         self._hinted = job_id
         self._claim([job_id])
         try:
+            if not self._ahead:
+                # Somebody took it, but a hint says that there is work.
+                self._commit_and_claim()
             while self._ahead:
                 if self._may_begin():
                     self._run_next(self._ahead.popleft())
