@@ -1,8 +1,9 @@
 """Telling a job's webhook of the job's events, in order, each at least once.
 
 Nothing is asked of whoever writes events. A change of a job that has a webhook enters that job into a partial index by
-itself; ``notice`` empties the index into the webhooks' own rows, from where ``take`` leases deliveries and ``settle``
-writes down how they went. Jobs without a webhook are in neither, so however many there are, they cost nothing.
+itself; ``notice`` empties the index into the webhooks' own rows, from where ``take`` leases deliveries; how they went is
+written down by ``db.webhook_outcomes``. Jobs without a webhook are in neither, so however many there are, they cost
+nothing.
 """
 
 from collections.abc import Mapping, Sequence
@@ -11,7 +12,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import Select, case, exists, func, literal, select, text, update
+from sqlalchemy import Select, case, exists, func, select, text, update
 from sqlalchemy.orm import Session
 
 from db.clock import db_now, read_now
@@ -74,18 +75,6 @@ class Delivery:
     secrets: Sequence[str]
     taken_at: datetime
     message: Mapping[str, Any]
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """How a try went. ``pause`` is the time until the next one; without it there is none. ``status`` is the receiver's
-    answer, if there was one."""
-
-    delivery: Delivery
-    status: int | None = None
-    problem: str | None = None
-    gone: bool = False
-    pause: timedelta | None = None
 
 
 @dataclass(frozen=True)
@@ -169,13 +158,13 @@ def due_hosts(session: Session) -> Sequence[str]:
 
 def take(session: Session, room: int, room_at: Mapping[str, int], room_at_others: int) -> Sequence[Delivery]:
     """Lease up to ``room`` deliveries that are due, of each receiver as many as there is room at it."""
-    taken: list[Delivery] = []
-    now, secrets = read_now(session), _Secrets(session)
+    due: list[tuple[WebhookRow, JobRow]] = []
+    now = read_now(session)
     for host in due_hosts(session):
-        free = min(room_at.get(host, room_at_others), room - len(taken))
+        free = min(room_at.get(host, room_at_others), room - len(due))
         if free <= 0:
             continue
-        due = (
+        query = (
             select(WebhookRow, JobRow)
             .join(JobRow, JobRow.id == WebhookRow.job_id)
             .where(WebhookRow.host == host, WebhookRow.due_at.is_not(None), WebhookRow.due_at <= db_now())
@@ -183,18 +172,8 @@ def take(session: Session, room: int, room_at: Mapping[str, int], room_at_others
             .limit(free)
             .with_for_update(skip_locked=True, of=WebhookRow)
         )
-        for webhook, job in session.execute(due).all():
-            taken += _lease(session, webhook, job, secrets, now)
-    session.flush()
-    return taken
-
-
-def settle(session: Session, outcomes: Sequence[Outcome]) -> int:
-    """Write down how tries went; returns how many of them had lost their lease to another deliverer, which are left
-    to that one."""
-    # In order, so that two of these at once can't wait for each other.
-    ordered = sorted(outcomes, key=lambda outcome: outcome.delivery.job_id)
-    return sum(not _settle(session, outcome) for outcome in ordered)
+        due += [(webhook, job) for webhook, job in session.execute(query)]
+    return _lease(session, due, now) if due else ()
 
 
 def backlog(session: Session) -> Backlog:
@@ -203,61 +182,69 @@ def backlog(session: Session) -> Backlog:
     return Backlog(count, oldest)
 
 
-class _Secrets(dict[str, Sequence[str]]):
-    """Each owner's, read once."""
-
-    def __init__(self, session: Session) -> None:
-        super().__init__()
-        self._session = session
-
-    def __missing__(self, owner_id: str) -> Sequence[str]:
-        self[owner_id] = signing_secrets(self._session, owner_id)
-        return self[owner_id]
-
-
-def _lease(session: Session, webhook: WebhookRow, job: JobRow, secrets: _Secrets, now: datetime) -> list[Delivery]:
-    event = _next_event(session, webhook)
-    if event is None:
-        # Only what it does not want to hear of happened, or the event was forgotten before it could be delivered.
-        webhook.told_seq, webhook.due_at = webhook.known_seq, None
-        if State(job.state).is_final and job.last_event_seq <= webhook.known_seq:
-            webhook.ended = WebhookEnd.MISSED
-            webhook.last_problem = "The job's events were forgotten before they could be delivered."
-        return []
-    webhook.lease_id, webhook.due_at = new_id(), db_now(LEASE)
-    delivery = Delivery(
-        job_id=job.id,
-        lease_id=webhook.lease_id,
-        seq=event.seq,
-        is_last=event.data["state"] in FINAL_STATES,
-        tries=webhook.tries,
-        url=webhook.url,
-        host=webhook.host,
-        secrets=secrets[job.owner_id],
-        taken_at=now,
-        message=_message(job, event),
-    )
-    return [delivery]
-
-
-def _next_event(session: Session, webhook: WebhookRow) -> EventRow | None:
-    """The first event that it wants to hear of. The end comes as ``state`` and as ``final``; who wants to hear of both
-    is told once."""
-    wanted = (
-        select(EventRow)
-        .where(
-            EventRow.job_id == webhook.job_id,
-            EventRow.seq > webhook.told_seq,
-            EventRow.seq <= webhook.known_seq,
-            EventRow.type.in_(webhook.events),
+def _lease(session: Session, due: Sequence[tuple[WebhookRow, JobRow]], now: datetime) -> Sequence[Delivery]:
+    events = _next_events(session, [webhook for webhook, _job in due])
+    lease_id = new_id()
+    owners = {job.owner_id for webhook, job in due if webhook.job_id in events}
+    secrets = {owner_id: signing_secrets(session, owner_id) for owner_id in sorted(owners)}
+    leased = update(WebhookRow).where(WebhookRow.job_id.in_(events)).values(lease_id=lease_id, due_at=db_now(LEASE))
+    session.execute(leased.execution_options(synchronize_session=False))
+    taken = []
+    for webhook, job in due:
+        event = events.get(job.id)
+        if event is None:
+            _pass_over(webhook, job)
+            continue
+        taken.append(
+            Delivery(
+                job_id=job.id,
+                lease_id=lease_id,
+                seq=event.seq,
+                is_last=event.data["state"] in FINAL_STATES,
+                tries=webhook.tries,
+                url=webhook.url,
+                host=webhook.host,
+                secrets=secrets[job.owner_id],
+                taken_at=now,
+                message=_message(job, event),
+            )
         )
-        .order_by(EventRow.seq)
-        .limit(2)
+    session.flush()
+    return taken
+
+
+def _pass_over(webhook: WebhookRow, job: JobRow) -> None:
+    """Only what it does not want to hear of happened, or the event was forgotten before it could be delivered."""
+    webhook.told_seq, webhook.due_at = webhook.known_seq, None
+    if State(job.state).is_final and job.last_event_seq <= webhook.known_seq:
+        webhook.ended = WebhookEnd.MISSED
+        webhook.last_problem = "The job's events were forgotten before they could be delivered."
+
+
+def _next_events(session: Session, webhooks: Sequence[WebhookRow]) -> dict[str, EventRow]:
+    """For each the first event that it wants to hear of, if there is one. The end comes as ``state`` and as ``final``;
+    who wants to hear of both is told once."""
+    untold = (
+        select(EventRow)
+        .join(WebhookRow, WebhookRow.job_id == EventRow.job_id)
+        .where(
+            EventRow.job_id.in_([webhook.job_id for webhook in webhooks]),
+            EventRow.type.in_((EventType.STATE, EventType.FINAL)),
+            EventRow.seq > WebhookRow.told_seq,
+            EventRow.seq <= WebhookRow.known_seq,
+        )
+        .order_by(EventRow.job_id, EventRow.seq)
     )
-    events = session.scalars(wanted).all()
-    if len(events) == 2 and events[1].type == EventType.FINAL:
-        return events[1] if events[0].data["state"] in FINAL_STATES else events[0]
-    return events[0] if events else None
+    wanted = {webhook.job_id: webhook.events for webhook in webhooks}
+    first: dict[str, EventRow] = {}
+    for event in session.scalars(untold):
+        events = wanted[event.job_id]
+        told_as_final = (
+            event.type == EventType.STATE and event.data["state"] in FINAL_STATES and EventType.FINAL in events
+        )
+        if event.type in events and not told_as_final:
+            first.setdefault(event.job_id, event)
+    return first
 
 
 def _message(job: JobRow, event: EventRow) -> Mapping[str, Any]:
@@ -276,36 +263,3 @@ def _message(job: JobRow, event: EventRow) -> Mapping[str, Any]:
         "submitted_at": job.created_at.isoformat(),
     }
     return {"type": f"job.{event.type}", "timestamp": event.created_at.isoformat(), "data": data}
-
-
-def _settle(session: Session, outcome: Outcome) -> bool:
-    values: dict[str, Any] = {
-        "lease_id": None,
-        "last_try_at": db_now(),
-        "last_status": outcome.status,
-        "last_problem": outcome.problem,
-        **_progress(outcome),
-    }
-    settled = session.execute(
-        update(WebhookRow)
-        .where(WebhookRow.job_id == outcome.delivery.job_id, WebhookRow.lease_id == outcome.delivery.lease_id)
-        .values(**values)
-        .returning(WebhookRow.job_id)
-        .execution_options(synchronize_session=False)
-    )
-    return settled.scalar_one_or_none() is not None
-
-
-def _progress(outcome: Outcome) -> dict[str, Any]:
-    delivery = outcome.delivery
-    if outcome.gone:
-        return {"ended": WebhookEnd.GONE, "due_at": None, "tries": delivery.tries + 1}
-    if outcome.problem is not None and outcome.pause is not None:
-        return {"due_at": db_now(outcome.pause), "tries": delivery.tries + 1}
-    counted = WebhookRow.delivered if outcome.problem is None else WebhookRow.missed
-    progress: dict[str, Any] = {counted.key: counted + 1, "told_seq": delivery.seq}
-    if delivery.is_last:
-        ended = WebhookEnd.DELIVERED if outcome.problem is None else WebhookEnd.MISSED
-        return {**progress, "ended": ended, "due_at": None, "tries": delivery.tries + 1}
-    more = case((WebhookRow.known_seq > literal(delivery.seq), db_now()), else_=None)
-    return {**progress, "due_at": more, "tries": 0}

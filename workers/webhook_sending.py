@@ -1,4 +1,8 @@
-"""Sending one request to a receiver that nobody vouches for: to a checked address, within a time, believing nothing."""
+"""Sending one request to a receiver that nobody vouches for: to a checked address, within a time, believing nothing.
+
+With sockets of our own and h11 rather than an HTTP client: a client resolves names itself, follows proxies of the
+environment, and takes several times as long.
+"""
 
 import asyncio
 import socket
@@ -7,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from ipaddress import ip_address
 
 import certifi
-import httpx
+import h11
 
 from tasks.webhook_urls import Address, BadWebhookUrl, Network, WebhookUrl, check_address, parse_url
 
@@ -15,6 +19,7 @@ CONNECT_SECONDS = 3.0
 TOTAL_SECONDS = 10.0
 # A name may have many addresses; a receiver that is there answers at one of the first.
 _MOST_ADDRESSES = 3
+_LONGEST_HEAD = 16 * 1024
 
 
 class NotDelivered(Exception):
@@ -22,19 +27,17 @@ class NotDelivered(Exception):
 
 
 class Sender:
-    """Belongs to one event loop. Each request has a connection of its own: one that was made for another receiver at
-    the same address would have checked that one's certificate."""
+    """Each request has a connection of its own, made to an address that was checked; a certificate has to be that of
+    the URL's host. ``allowed`` are networks that are not public and yet may be called."""
 
     def __init__(self, allowed: Sequence[Network]) -> None:
         self._allowed = allowed
-        tls = ssl.create_default_context()
-        tls.load_verify_locations(certifi.where())
-        # Without the environment: a proxy would resolve the name anew, and .netrc holds passwords.
-        transport = httpx.AsyncHTTPTransport(verify=tls, limits=httpx.Limits(max_keepalive_connections=0))
-        self._transport = transport
+        self._tls = ssl.create_default_context()
+        self._tls.load_verify_locations(certifi.where())
 
     async def post(self, url: str, headers: Mapping[str, str], body: bytes) -> int:
-        """The status of the answer; nothing else of it is read, and no redirect followed. Raises ``NotDelivered``."""
+        """The status of the answer; nothing after its head is read, and no redirect followed. Raises
+        ``NotDelivered``."""
         try:
             async with asyncio.timeout(TOTAL_SECONDS):
                 return await self._post(parse_url(url), headers, body)
@@ -43,27 +46,34 @@ class Sender:
         except BadWebhookUrl as exc:
             raise NotDelivered(str(exc)) from exc
 
-    async def close(self) -> None:
-        await self._transport.aclose()
-
     async def _post(self, url: WebhookUrl, headers: Mapping[str, str], body: bytes) -> int:
         addresses = await resolve(url)
         for address in addresses:
             check_address(url, address, self._allowed)
-        for address in addresses[:_MOST_ADDRESSES]:
-            request = _request(url, address, headers, body)
-            try:
-                return await self._status(request)
-            except (httpx.ConnectError, httpx.ConnectTimeout) as exc:
-                problem: Exception = exc
-            except (httpx.HTTPError, OSError) as exc:
-                raise NotDelivered(f"The connection broke before an answer came: {_in_words(exc)}") from exc
-        raise NotDelivered(f"No connection: {_in_words(problem)}") from problem
+        reader, writer = await self._connect(url, addresses[:_MOST_ADDRESSES])
+        try:
+            return await _exchange(reader, writer, url, headers, body)
+        except (OSError, h11.RemoteProtocolError) as exc:
+            raise NotDelivered("The connection broke before an answer came.") from exc
+        finally:
+            # Whatever else the receiver may send, nobody reads it.
+            writer.transport.abort()
 
-    async def _status(self, request: httpx.Request) -> int:
-        response = await self._transport.handle_async_request(request)
-        await response.aclose()
-        return response.status_code
+    async def _connect(
+        self, url: WebhookUrl, addresses: Sequence[Address]
+    ) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        problem: Exception = OSError()
+        for address in addresses:
+            try:
+                async with asyncio.timeout(CONNECT_SECONDS):
+                    if url.scheme == "http":
+                        return await asyncio.open_connection(str(address), url.port)
+                    return await asyncio.open_connection(
+                        str(address), url.port, ssl=self._tls, server_hostname=url.host
+                    )
+            except (OSError, TimeoutError) as exc:
+                problem = exc
+        raise NotDelivered(f"No connection: {_in_words(problem)}") from problem
 
 
 async def resolve(url: WebhookUrl) -> list[Address]:
@@ -76,31 +86,36 @@ async def resolve(url: WebhookUrl) -> list[Address]:
     return [ip_address(text) for text in dict.fromkeys(str(entry[4][0]) for entry in found)]
 
 
-def _request(url: WebhookUrl, address: Address, headers: Mapping[str, str], body: bytes) -> httpx.Request:
-    return httpx.Request(
-        "POST",
-        httpx.URL(scheme=url.scheme, host=str(address), port=url.port, raw_path=url.target.encode()),
-        headers={"host": url.host_header, "connection": "close", "accept": "*/*", **headers},
-        content=body,
-        extensions={
-            # Its certificate has to be the name's, not the address's.
-            "sni_hostname": url.host,
-            "timeout": {"connect": CONNECT_SECONDS, "read": TOTAL_SECONDS, "write": TOTAL_SECONDS},
-        },
-    )
+async def _exchange(
+    reader: asyncio.StreamReader,
+    writer: asyncio.StreamWriter,
+    url: WebhookUrl,
+    headers: Mapping[str, str],
+    body: bytes,
+) -> int:
+    own = {"host": url.host_header, "content-length": str(len(body)), "connection": "close"}
+    connection = h11.Connection(h11.CLIENT, max_incomplete_event_size=_LONGEST_HEAD)
+    request = h11.Request(method="POST", target=url.target, headers=list((own | dict(headers)).items()))
+    for part in (request, h11.Data(body), h11.EndOfMessage()):
+        writer.write(connection.send(part) or b"")
+    await writer.drain()
+    while not isinstance(event := connection.next_event(), h11.Response):
+        if event is h11.NEED_DATA:
+            connection.receive_data(await reader.read(_LONGEST_HEAD))
+        elif isinstance(event, h11.ConnectionClosed):
+            raise ConnectionResetError
+    return event.status_code
 
 
-def _in_words(exc: BaseException) -> str:
+def _in_words(exc: Exception) -> str:
     """What the error says, without the address that it may name."""
-    if isinstance(exc, httpx.ConnectTimeout):
-        return f"no answer within {CONNECT_SECONDS:g} s."
-    cause = exc
-    while cause.__cause__ is not None or cause.__context__ is not None:
-        cause = cause.__cause__ or cause.__context__ or cause
-        if isinstance(cause, ssl.SSLCertVerificationError):
-            return f"its certificate is not accepted ({cause.verify_message})."
-        if isinstance(cause, ssl.SSLError):
-            return f"TLS failed ({cause.reason})."
-        if isinstance(cause, ConnectionRefusedError):
+    match exc:
+        case TimeoutError():
+            return f"no answer within {CONNECT_SECONDS:g} s."
+        case ssl.SSLCertVerificationError():
+            return f"its certificate is not accepted ({exc.verify_message})."
+        case ssl.SSLError():
+            return f"TLS failed ({exc.reason})."
+        case ConnectionRefusedError():
             return "refused."
     return "closed or unreachable."

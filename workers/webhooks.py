@@ -19,7 +19,8 @@ import structlog
 from sqlalchemy.exc import OperationalError
 
 from db.engine import Database
-from db.webhooks import LEASE, Delivery, Outcome, anything_untold, due_hosts, notice, settle, take
+from db.webhook_outcomes import Outcome, settle
+from db.webhooks import LEASE, Delivery, anything_untold, due_hosts, notice, take
 from tasks.webhook_urls import Network
 from workers.webhook_sending import TOTAL_SECONDS, NotDelivered, Sender
 from workers.webhook_signing import signed_headers
@@ -27,7 +28,7 @@ from workers.webhook_signing import signed_headers
 log = structlog.get_logger()
 
 AT_ONCE = 64
-AT_ONE_RECEIVER = 8
+AT_ONE_RECEIVER = 16
 # The pauses between them grow to fifteen hours and make most of a day.
 TRIES = 10
 _FIRST_PAUSE = timedelta(seconds=5)
@@ -73,7 +74,6 @@ class Deliverer:
             while not (self._closing.is_set() and not self._under_way and not self._outcomes):
                 await self._round(database)
                 await self._pause()
-        await self._sender.close()
 
     async def _round(self, database: ThreadPoolExecutor) -> None:
         outcomes, self._outcomes = self._outcomes, []
