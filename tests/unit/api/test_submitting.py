@@ -53,7 +53,7 @@ def test_jobs_are_accepted_while_the_broker_is_away_and_told_of_later(client: Te
         ({"spec": {}}, "kind", "missing"),
         ({"kind": "dance", "spec": {}}, "kind", "unknown_kind"),
         ({**COUNT, "colour": "red"}, "colour", "unknown_field"),
-        ({**COUNT, "webhook": {"url": "x"}}, "webhook", "unknown_field"),
+        ({**COUNT, "webhook": {"url": "x"}}, "webhook.url", "value_error"),
         ({"kind": "count_words", "spec": {"text": "x", "txt": "y"}}, "spec.txt", "unknown_field"),
         (
             {"kind": "count_words", "spec": {"text": "x", "limits": {"lowest": 1}}},
