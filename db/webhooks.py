@@ -1,8 +1,8 @@
 """Telling a job's webhook of the job's events, in order, each at least once.
 
 Nothing is asked of whoever writes events. A change of a job that has a webhook enters that job into a partial index by
-itself; ``notice`` empties the index into the webhooks' own rows, from where ``take`` leases deliveries; how they went is
-written down by ``db.webhook_outcomes``. Jobs without a webhook are in neither, so however many there are, they cost
+itself; ``notice`` empties the index into the webhooks' own rows, from where ``take`` leases deliveries; how they went
+is written down by ``db.webhook_outcomes``. Jobs without a webhook are in neither, so however many there are, they cost
 nothing.
 """
 

@@ -18,13 +18,14 @@ from turnout.stack.parts import Parts
 from turnout.stack.secrets import StackSecrets
 from turnout.stack.settings import StackSettings
 from workers.settings import WorkerSettings
+from workers.webhook_settings import WebhookSettings
 
 _PASSWORDS = {name: f"the-{name}" for name in ("POSTGRES_PASSWORD", "VALKEY_PASSWORD", "FLOWER_PASSWORD")}
 _KEEPER = {"TURNOUT_HOME", "TURNOUT_H2O_MEMORY", "TURNOUT_H2O_JVM_OPTIONS"}
 _ROOMS: Mapping[str, tuple[type[BaseSettings], ...]] = {
     "api": (ApiSettings, DatabaseSettings, BrokerSettings),
     "api.setup": (DatabaseSettings,),
-    "workers": (WorkerSettings, DatabaseSettings, BrokerSettings),
+    "workers": (WorkerSettings, WebhookSettings, DatabaseSettings, BrokerSettings),
     "workers.flower": (DatabaseSettings, BrokerSettings),
 }
 _HOME = "/var/lib/turnout"
