@@ -162,6 +162,15 @@ class PostgresServer:
         if self._as_root:
             shutil.rmtree(self._home)
 
+    def become_standby(self) -> None:
+        """Restart as one that waits for what a primary has to say, and takes no writes."""
+        assert self._process is not None
+        everyone = self._everyone()
+        self._process.send_signal(signal.SIGINT)
+        self._wait_for_end(everyone)
+        (self._home / "data" / "standby.signal").touch()
+        self.start()
+
     def make_database(self) -> str:
         """The URL of a new, empty database."""
         name = f"turnout_{uuid.uuid4().hex}"

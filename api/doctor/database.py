@@ -3,13 +3,14 @@
 import time
 from datetime import UTC, datetime
 
+from api.doctor.clocks import api_clock
 from api.doctor.findings import Finding, fail, ok, warn
+from api.doctor.postgres import postgres_findings
 from db.clock import read_now
 from db.engine import Database
 from db.schema import revisions
 
 _SLOW_SECONDS = 0.25
-_MOST_SKEW_SECONDS = 5.0
 
 
 def database_findings(database: Database) -> list[Finding]:
@@ -18,12 +19,14 @@ def database_findings(database: Database) -> list[Finding]:
     with database.read() as session:
         connected = time.perf_counter()
         now = read_now(session)
-    took = time.perf_counter() - connected
-    middle = before + (datetime.now(UTC) - before) / 2
+        took = time.perf_counter() - connected
+        middle = before + (datetime.now(UTC) - before) / 2
+        more = [] if database.is_sqlite else postgres_findings(session)
     return [
         _speed(database, took, connected - started),
         _migrations(database),
-        _clock((now - middle).total_seconds()),
+        api_clock((now - middle).total_seconds()),
+        *more,
     ]
 
 
@@ -49,17 +52,6 @@ def _migrations(database: Database) -> Finding:
         "migrations",
         f"The database was migrated by a newer version, to {_numbers(found.applied)}.",
         "Run that version here, too.",
-    )
-
-
-def _clock(skew_seconds: float) -> Finding:
-    if abs(skew_seconds) <= _MOST_SKEW_SECONDS:
-        return ok("database_clock", f"The clocks of API and database differ by {abs(skew_seconds):.1f} s.")
-    direction = "ahead of" if skew_seconds > 0 else "behind"
-    return warn(
-        "database_clock",
-        f"The database's clock is {abs(skew_seconds):.0f} s {direction} the API's.",
-        "Set both by NTP: leases and due times go by the database's.",
     )
 
 

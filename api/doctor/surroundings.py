@@ -86,6 +86,9 @@ def _external_h2o(url: str) -> Finding:
         return fail("h2o", "What answers for the H2O cluster is something else.", "Correct TURNOUT_H2O_URL.")
     if not healthy:
         return fail("h2o", f"The H2O cluster (version {version}) is not healthy.", "Look at its nodes; restart it.")
+    if not _is_loopback(httpx.URL(url).host):
+        advice = "Start it with a password (`-hash_login`), or let only workers reach it: who does may run code there."
+        return warn("h2o", f"The H2O cluster (version {version}) is healthy, and lets in whoever reaches it.", advice)
     return ok("h2o", f"The H2O cluster (version {version}) is healthy.")
 
 

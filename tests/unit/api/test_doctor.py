@@ -1,18 +1,26 @@
 """Who may ask the doctor, and what it says of a machine and of servers that are made up here."""
 
+import contextlib
 import json
+import resource
 import threading
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
+from uuid import UUID
 
 import pytest
 from fastapi.testclient import TestClient
 
 from api.doctor.broker import broker_findings
+from api.doctor.clocks import worker_clocks
+from api.doctor.file_systems import file_systems_finding
 from api.doctor.findings import Finding, Status
+from api.doctor.process import descriptors_finding
 from api.doctor.surroundings import Surroundings, address_finding, disk_finding, flower_finding, h2o_finding
 from api.settings import ApiSettings
+from db.rows import WorkerRow
 from db.store import Store
 from tasks.broker_facts import BrokerFacts
 from tests.unit.api.serving import Serving
@@ -80,6 +88,54 @@ def test_space(tmp_path: Path) -> None:
 )
 def test_a_public_address(host: str, status: str) -> None:
     assert address_finding(ApiSettings(api_host=host)).status == status
+
+
+@pytest.mark.parametrize(
+    ("kind", "place", "status"),
+    [("ext4", "/", "ok"), ("nfs4", "/data", "fail"), ("tmpfs", "/data", "warn"), ("nfs4", "/else where", "ok")],
+)
+def test_where_the_data_lies(tmp_path: Path, kind: str, place: str, status: str) -> None:
+    mounts = tmp_path / "mounts"
+    escaped = place.replace(" ", "\\040")
+    mounts.write_text(f"/dev/sda / ext4 rw 0 0\nserver:/x {escaped} {kind} rw 0 0\n")
+    assert file_systems_finding(Path("/data/turnout.db"), Path("/data/store"), mounts).status == status
+
+
+def test_a_place_with_a_space_in_its_name(tmp_path: Path) -> None:
+    mounts = tmp_path / "mounts"
+    mounts.write_text("/dev/sda / ext4 rw 0 0\nserver:/x /my\\040data nfs rw 0 0\n")
+    assert file_systems_finding(Path("/my data/turnout.db"), Path("/store"), mounts).status is Status.FAIL
+
+
+@pytest.mark.skipif(not Path("/dev/shm").is_dir(), reason="needs a file system in memory")  # noqa: S108
+def test_data_in_memory() -> None:
+    assert file_systems_finding(None, Path("/dev/shm/store")).status is Status.WARN  # noqa: S108
+
+
+def test_few_descriptors() -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    try:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (512, hard))
+        assert descriptors_finding().status is Status.WARN
+        with contextlib.ExitStack() as files:
+            for _ in range(450):
+                files.enter_context(Path("/dev/null").open())
+            assert descriptors_finding().status is Status.FAIL
+        resource.setrlimit(resource.RLIMIT_NOFILE, (min(4096, hard), hard))
+        assert descriptors_finding().status is Status.OK
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+@pytest.mark.parametrize(("ahead", "status"), [(0, "ok"), (-4, "ok"), (600, "warn"), (-600, "warn")])
+def test_a_worker_s_clock(ahead: int, status: str) -> None:
+    now = datetime.now(UTC)
+    made_at = int((now + timedelta(seconds=ahead)).timestamp() * 1000)
+    worker_id = str(UUID(int=made_at << 80 | 7 << 76 | 2 << 62))
+    worker = WorkerRow(id=worker_id, name="cpu-0", started_at=now)
+    (finding,) = worker_clocks([worker])
+    assert finding.status == status
+    assert status == "ok" or ("ahead of" in finding.message) is (ahead > 0)
 
 
 def announced(directory: Path, url: str) -> Path:
@@ -151,9 +207,11 @@ def test_answers_that_cannot_be_read(other: Answers) -> None:
     ("facts", "expected"),
     [
         (None, ["ok"]),
-        (BrokerFacts(0.001, "8", None, None), ["ok", "warn", "warn"]),
-        (BrokerFacts(0.2, "8", "noeviction", True), ["warn", "ok", "ok"]),
-        (BrokerFacts(0.001, "8", "volatile-ttl", False), ["ok", "fail", "warn"]),
+        (BrokerFacts(0.001, "8.1", None, None), ["ok", "warn", "warn", "ok", "ok"]),
+        (BrokerFacts(0.2, "8.1", "noeviction", True), ["warn", "ok", "ok", "ok", "ok"]),
+        (BrokerFacts(0.001, "8.1", "volatile-ttl", False), ["ok", "fail", "warn", "ok", "ok"]),
+        (BrokerFacts(0.001, "6.0.20", "noeviction", True), ["ok", "ok", "ok", "ok", "ok", "warn"]),
+        (BrokerFacts(0.001, "?", "noeviction", True, open_to="network"), ["ok", "ok", "ok", "ok", "fail"]),
     ],
 )
 def test_brokers(monkeypatch: pytest.MonkeyPatch, facts: BrokerFacts | None, expected: list[str]) -> None:

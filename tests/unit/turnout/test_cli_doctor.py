@@ -2,6 +2,7 @@
 
 import fcntl
 import json
+import resource
 import socket
 import threading
 from collections.abc import Callable
@@ -16,6 +17,7 @@ from tests.unit.api.serving import HandWorker
 from tests.unit.turnout.conftest import Server
 from turnout.cli.endings import Exit
 from turnout.connection import remember
+from turnout.errors import ServerUnreachable
 
 Turnout = Callable[..., Result]
 Found = dict[str, tuple[str, str]]
@@ -168,7 +170,9 @@ def own_ports(turnout: Turnout, tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
 def test_a_machine_that_can_run_it(turnout: Turnout, own_ports: int) -> None:
     result = turnout("doctor", "--local", "--json")
     found = findings(result)
-    assert set(found) == {"system", "packages", "redis", "home", "disk", "memory", "ports"}
+    assert set(found) == {
+        *("system", "packages", "redis", "home", "disk", "memory", "overcommit", "descriptors", "ports"),
+    }
     assert {found[name][0] for name in ("system", "packages", "redis", "home", "ports")} == {"ok"}
     assert not Path("home").exists()
 
@@ -207,6 +211,51 @@ def test_too_little_of_everything(turnout: Turnout, own_ports: int, monkeypatch:
     monkeypatch.setattr("turnout.cli.doctor_local._GB", 10**30)
     found = findings(turnout("doctor", "--local", "--json"))
     assert (found["memory"][0], found["disk"][0]) == ("warn", "fail")
+
+
+def test_a_system_that_reserves_no_memory(turnout: Turnout, own_ports: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("turnout.cli.doctor_local._OVERCOMMIT", Path("overcommit"))
+    for setting, status in (("0", "ok"), ("1", "ok"), ("2", "warn")):
+        Path("overcommit").write_text(setting + "\n")
+        assert findings(turnout("doctor", "--local", "--json"))["overcommit"][0] == status
+
+
+def test_too_few_descriptors(turnout: Turnout, own_ports: int) -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (512, hard))
+    try:
+        assert findings(turnout("doctor", "--local", "--json"))["descriptors"][0] == "warn"
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+def test_keys_that_others_can_read(turnout: Turnout, own_ports: int) -> None:
+    home = Path("home")
+    home.mkdir(mode=0o755)
+    (home / "api-key").write_text("secret")
+    (home / "api-key").chmod(0o644)
+    assert findings(turnout("doctor", "--local", "--json"))["secrets"][0] == "warn"
+    home.chmod(0o700)
+    assert "secrets" not in findings(turnout("doctor", "--local", "--json"))
+
+
+@pytest.mark.parametrize(
+    ("url", "status"), [("http://192.0.2.1:8400", "warn"), ("https://192.0.2.1:8400", "ok"), ("http://[::1]:1", "ok")]
+)
+def test_a_key_that_travels_unencrypted(
+    turnout: Turnout, monkeypatch: pytest.MonkeyPatch, url: str, status: str
+) -> None:
+    monkeypatch.setenv("TURNOUT_URL", url)
+    monkeypatch.setenv("TURNOUT_API_KEY", "secret")
+    # Nobody is asked: this is about what is configured.
+    monkeypatch.setattr("turnout.cli.doctor._server", _away)
+    found = findings(turnout("doctor", "--json"))
+    assert found["configuration"][0] == status
+    assert "secret" not in str(found)
+
+
+def _away(_driver: object) -> None:
+    raise ServerUnreachable("It is away.")
 
 
 def test_what_is_not_installed(turnout: Turnout, own_ports: int, monkeypatch: pytest.MonkeyPatch) -> None:
