@@ -1,11 +1,13 @@
 """The state of the queues, as the database has it, in Prometheus' form."""
 
 from collections.abc import Callable, Iterator, Mapping
+from datetime import datetime
 
 from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, Metric
 
 from api.hinter import Hinter
 from db.figures import QueueFigures
+from db.webhooks import Backlog
 
 _QUEUE_GAUGES: tuple[tuple[str, str, Callable[[QueueFigures], float | None]], ...] = (
     ("turnout_queue_oldest_age_seconds", "Age of the oldest queued job.", lambda f: f.oldest_queued_age),
@@ -34,6 +36,15 @@ def queue_metrics(figures: Mapping[str, QueueFigures]) -> Iterator[Metric]:
             if value is not None:
                 gauge.add_metric([queue], value)
         yield gauge
+
+
+def webhook_metrics(waiting: Backlog, now: datetime) -> Iterator[Metric]:
+    """Messages that wait for their next try are not due."""
+    yield GaugeMetricFamily("turnout_webhooks_due", "Jobs whose webhook has a message due.", value=waiting.due)
+    age = GaugeMetricFamily("turnout_webhook_oldest_due_age_seconds", "How long the first of these has been due.")
+    if waiting.oldest_due_at is not None:
+        age.add_metric([], (now - waiting.oldest_due_at).total_seconds())
+    yield age
 
 
 def hint_metrics(hinter: Hinter) -> Iterator[Metric]:

@@ -12,9 +12,11 @@ from prometheus_client.registry import Collector
 
 from api.auth import Holder
 from api.problems import Problem
-from api.queue_metrics import hint_metrics, queue_metrics
+from api.queue_metrics import hint_metrics, queue_metrics, webhook_metrics
 from api.services import Services, ServicesOf
+from db.clock import read_now
 from db.figures import queue_figures
+from db.webhooks import backlog
 from tasks.queues import Queue
 
 router = APIRouter(tags=["health"])
@@ -27,10 +29,12 @@ class _Reading(Collector):
         with services.database.read() as session:
             self._queues = queue_figures(session, [queue.value for queue in Queue])
             services.figures.attempts.look(session)
+            self._webhooks, self._now = backlog(session), read_now(session)
         self._services = services
 
     def collect(self) -> Iterator[Metric]:
         yield from queue_metrics(self._queues)
+        yield from webhook_metrics(self._webhooks, self._now)
         yield from hint_metrics(self._services.hinter)
         yield from self._services.figures.registry.collect()
 

@@ -27,6 +27,7 @@ from db.webhook_secrets import replace_secret, signing_secrets
 from db.webhooks import NewWebhook, backlog, webhooks_of
 from tasks.webhook_urls import Network, parse_url
 from tests.integration.rows import ask, shift
+from tests.integration.worker_process import Workers
 from tests.waiting import until
 from tests.webhook_receiver import Receiver
 from workers import webhook_sending, webhooks
@@ -338,6 +339,24 @@ def test_a_thousand_jobs(database: Database, owner_id: str, receiver: Receiver, 
 def _ended(database: Database) -> int:
     with database.read() as session:
         return len(session.scalars(select(WebhookRow.job_id).where(WebhookRow.ended == "delivered")).all())
+
+
+@pytest.fixture
+def _loopback_allowed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """For worker processes, which take the test's environment."""
+    monkeypatch.setenv("TURNOUT_WEBHOOK_ALLOW", "127.0.0.0/8")
+
+
+@pytest.mark.usefixtures("_loopback_allowed")
+def test_a_worker_process_delivers(
+    database: Database, submitted: Callable[..., str], workers: Workers, receiver: Receiver
+) -> None:
+    workers.start()
+    spec = {"kind": "check_worker", "message": "hi"}
+    job_id = submitted(spec=spec, webhook=hook(receiver.url(), STATE, FINAL))
+    assert wait_for_end(database, job_id).ended == "delivered"
+    told = [(received.message["type"], received.message["data"]["state"]) for received in receiver.received]
+    assert told == [("job.state", "queued"), ("job.state", "running"), ("job.final", "succeeded")]
 
 
 def test_a_job_without_a_webhook_is_told_to_nobody(

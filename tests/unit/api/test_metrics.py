@@ -9,6 +9,7 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families 
 from prometheus_client.parser import text_string_to_metric_families
 
 from api.routes import health
+from db.webhooks import notice
 from tests.unit.api.serving import Background, HandWorker, Serving
 from tests.waiting import until
 
@@ -146,3 +147,15 @@ def test_the_process_is_in_it(metrics: Metrics) -> None:
     started = metrics.value("process_start_time_seconds")
     assert started is not None
     assert 0 < started <= time.time()
+
+
+def test_webhooks_that_are_due(client: TestClient, metrics: Metrics, serving: Serving) -> None:
+    assert metrics.value("turnout_webhooks_due") == 0
+    assert metrics.value("turnout_webhook_oldest_due_age_seconds") is None
+    body = {"kind": "add_numbers", "spec": {"a": 1, "b": 2}, "webhook": {"url": "https://hooks.example/"}}
+    job_id = client.post("/v1/jobs", json=body).json()["id"]
+    client.post(f"/v1/jobs/{job_id}/cancel")
+    with serving.services.database.write() as session:
+        assert notice(session) == 1
+    assert metrics.value("turnout_webhooks_due") == 1
+    assert (metrics.value("turnout_webhook_oldest_due_age_seconds") or 0) >= 0
