@@ -54,8 +54,8 @@ def _marking(*which: ColumnElement[bool]) -> ReturningUpdate[str, str, int, int]
         .limit(bindparam("room"))
         .with_for_update(skip_locked=True)
     )
-    # As a plain subquery PostgreSQL may run it once for each row, with other rows as its result each time. What it found
-    # is locked, so no condition has to be repeated, and SQLite would go through the backlog for one on the state.
+    # As a plain subquery PostgreSQL may run it once for each row, with other rows as its result each time. What it
+    # found is locked, so no condition has to be repeated, and SQLite would go through the backlog for one on the state.
     once = select(best.cte("best").c.id)
     return (
         update(JobRow)
