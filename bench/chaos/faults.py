@@ -2,6 +2,7 @@
 
 import random
 import signal
+import subprocess
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -20,6 +21,8 @@ from bench.chaos.stand import Stand
 _STOP_SECONDS = 13.0
 _RESTART_SECONDS = 0.5
 _STARTING_SECONDS = 6.0
+# What a worker gets to end in order, as containers do by default.
+_PATIENCE_SECONDS = 30.0
 _CLOCK_MINUTES = 10
 _T = TypeVar("_T")
 
@@ -82,11 +85,13 @@ def _end_worker(stand: Stand, dice: random.Random) -> None:
     wait_for(lambda: worker.age > _STARTING_SECONDS, 60, "a worker that works")
     with _noted(stand, "SIGTERM worker", stand.pids_of(worker)):
         try:
-            code = worker.end(60)
-        except psutil.TimeoutExpired:
+            code: int | None = worker.end(_PATIENCE_SECONDS)
+        except subprocess.TimeoutExpired:
             code = None
-        if code != 0 and stand.api is not None:
-            stand.trouble.append(f"{worker.name} ended with {code} upon SIGTERM")
+            worker.kill()
+        if code != 0:
+            how = "did not end, and was killed" if code is None else f"ended with {code}"
+            stand.trouble.append(f"{worker.name} {how} upon SIGTERM")
     _start_again(worker)
 
 
