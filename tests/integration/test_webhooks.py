@@ -14,17 +14,17 @@ import pytest
 from sqlalchemy import select, update
 
 from db.bulk import submit_all
-from db.claims import Token
+from db.claims import Claimant, Token, claim
 from db.clock import db_now
 from db.engine import Database
-from db.finish import fail, succeed
+from db.finish import fail, lose, succeed
 from db.retention import forget_jobs
 from db.rows import JobRow, WebhookRow
 from db.states import EventType, Reason, StopRequest
 from db.stops import request_stop
 from db.submit import NewJob
 from db.webhook_secrets import replace_secret, signing_secrets
-from db.webhooks import NewWebhook, backlog, webhooks_of
+from db.webhooks import NewWebhook, anything_untold, backlog, notice, webhooks_of
 from tasks.webhook_urls import Network, parse_url
 from tests.integration.rows import ask, shift
 from tests.integration.worker_process import Workers
@@ -238,14 +238,16 @@ def test_a_slow_receiver_holds_up_nobody_else(
 
     slow, quick = Receiver(), receiver
     slow.answers["/"] = [hold]
-    slow_jobs = [submitted(webhook=hook(slow.url())) for _ in range(3 * webhooks.AT_ONE_RECEIVER)]
+    slow_jobs = [submitted(webhook=hook(slow.url())) for _ in range(webhooks.AT_ONCE + 10)]
     quick_jobs = [submitted(webhook=hook(quick.url())) for _ in range(3)]
-    for job_id in [*slow_jobs, *quick_jobs]:
+    for job_id in slow_jobs:
         ask(database, job_id, StopRequest.CANCEL)
     start()
+    until(lambda: len(slow.received) >= webhooks.AT_ONE_RECEIVER)
+    for job_id in quick_jobs:
+        ask(database, job_id, StopRequest.CANCEL)
     for job_id in quick_jobs:
         assert wait_for_end(database, job_id).ended == "delivered"
-    until(lambda: len(slow.received) == webhooks.AT_ONE_RECEIVER)
     assert not any(webhook_row(database, job_id).ended for job_id in slow_jobs)
     assert len(slow.received) == webhooks.AT_ONE_RECEIVER
     held.set()
@@ -339,6 +341,24 @@ def test_a_thousand_jobs(database: Database, owner_id: str, receiver: Receiver, 
 def _ended(database: Database) -> int:
     with database.read() as session:
         return len(session.scalars(select(WebhookRow.job_id).where(WebhookRow.ended == "delivered")).all())
+
+
+def test_a_job_that_is_back_in_a_state_has_news_all_the_same(
+    database: Database, started: Callable[..., Token], claimant: Claimant
+) -> None:
+    token = started(webhook=hook("https://hooks.example/", STATE))
+    quiet = started(webhook=hook("https://hooks.example/"))
+    with database.write() as session:
+        assert notice(session) == 1
+        assert not anything_untold(session)
+    for each in (token, quiet):
+        with database.write() as session:
+            lose(session, each, cause="It died.")
+            claim(session, [each.job_id], claimant)
+    with database.write() as session:
+        assert anything_untold(session)
+        assert notice(session) == 1
+        assert not anything_untold(session)
 
 
 @pytest.fixture
