@@ -31,20 +31,20 @@ check: $(VENV)/.dev ## format, lint, types, import rules, containers and unit te
 	$(VENV)/bin/lint-imports
 	$(VENV)/bin/hadolint deploy/*.Dockerfile
 	$(VENV)/bin/check-jsonschema --quiet --builtin-schema vendor.compose-spec deploy/compose.yaml
-	$(RUN) -m pytest tests/unit -q
+	$(RUN) -m pytest tests/unit -q -n 2
 
 fix: $(VENV)/.dev ## format, and mend what the linter can
 	$(VENV)/bin/ruff format .
 	$(VENV)/bin/ruff check --fix .
 
 test-unit: $(VENV)/.dev ## no sockets, fakes only
-	$(RUN) -m pytest tests/unit -q
+	$(RUN) -m pytest tests/unit -q -n 2
 
 test-contract: $(VENV)/.dev ## the runtimes against the real thing (starts H2O)
 	$(RUN) -m pytest tests/contract -q
 
 test-integration: $(VENV)/.dev ## real Redis and SQL: migrations, claim races, fencing, the janitor
-	$(RUN) -m pytest tests/integration -q -n 3
+	$(RUN) -m pytest tests/integration -q -n 4
 
 test-acceptance: $(VENV)/.dev ## the real program as processes, one story a file
 	$(RUN) -m pytest tests/acceptance -q -n 2 --dist loadfile
@@ -53,6 +53,8 @@ bench: $(VENV)/.dev ## benchmarks, one after the other; let nothing else run mea
 	PYTHONPATH=. $(RUN) -m bench.automl
 	PYTHONPATH=. $(RUN) -m bench.submit_broker_away
 	PYTHONPATH=. $(RUN) -m bench.refusals
+	PYTHONPATH=. $(RUN) -m bench.queue
+	PYTHONPATH=. $(RUN) -m bench.chaos
 
 migration: $(VENV)/.dev ## write a migration from the change of db/rows.py: make migration M="what changes"
 	rm -rf .turnout/migration && mkdir -p .turnout/migration
