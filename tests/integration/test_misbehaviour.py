@@ -114,8 +114,7 @@ def test_a_child_of_a_job_does_not_outlive_its_worker_s_successor(
 
 def test_what_killed_attempts_left_on_disk_is_removed(database: Database, workers: Workers, queued: Queued) -> None:
     worker = workers.start()
-    job_id = queued(seconds=600)
-    wait_for(database, job_id, State.RUNNING)
+    job_id = queued("misbehave_badly", how="ignore SIGTERM")
     scratch = workers.home / "scratch" / "cpu-0-0"
     until(lambda: (scratch / f"{job_id}-1").exists())
     worker.kill()

@@ -105,7 +105,7 @@ def test_the_end_of_a_job_is_delivered_once_and_signed(
     token = started(webhook=hook(receiver.url("/a?token=x")), tags={"team": "red"})
     start()
     with database.write() as session:
-        succeed(session, token, {"answer": 42}, {})
+        succeed(session, token, {"answer": "only for its owner"}, {})
     row = wait_for_end(database, token.job_id)
     (received,) = receiver.at("/a?token=x")
     assert received.is_signed_with(secret_of(database, owner_id))
@@ -115,7 +115,7 @@ def test_the_end_of_a_job_is_delivered_once_and_signed(
     data = received.message["data"]
     assert (data["job_id"], data["seq"], data["state"], data["reason"]) == (token.job_id, 4, "succeeded", "completed")
     assert (data["attempt"], data["tags"], data["error"]) == (1, {"team": "red"}, None)
-    assert "42" not in received.body.decode()
+    assert "only for its owner" not in received.body.decode()
     assert (row.ended, row.delivered, row.missed, row.tries, row.last_status) == ("delivered", 1, 0, 1, 204)
     assert (row.due_at, row.last_problem) == (None, None)
 

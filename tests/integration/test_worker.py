@@ -4,6 +4,7 @@ import signal
 from collections.abc import Callable
 from datetime import timedelta
 
+from db.clock import read_now
 from db.engine import Database
 from db.rows import JobRow
 from db.states import State, StopRequest
@@ -71,7 +72,10 @@ def test_a_frozen_worker_s_job_is_given_away_and_its_runner_ends(
     job_id = queued(seconds=40)
     wait_for(database, job_id, State.RUNNING)
     runners = until(lambda: runners_of(frozen))
-    frozen.suspend()
+    # Not in the midst of a transaction, which on SQLite would hold up everybody.
+    with database.write() as session:
+        read_now(session)
+        frozen.suspend()
     other = workers.start()
     until(lambda: job_row(database, job_id).attempt == 2, 60, what="a second attempt")
     frozen.resume()
