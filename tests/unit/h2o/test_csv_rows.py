@@ -48,6 +48,7 @@ def test_the_quick_reader_sees_what_the_exact_one_sees(rows: list[list[str]], en
 
 @settings(max_examples=200, deadline=None)
 @given(st.text(alphabet='a1," \n\r', max_size=40))
+@example(',\r,\n1"')
 def test_it_does_so_for_any_text(text: str) -> None:
     with TemporaryDirectory() as directory:
         path = Path(directory, "table.csv")

@@ -94,7 +94,9 @@ class CsvRows:
             self._require_clean_quotes()
         begin = partial(RowPass, self._layout, target, classes=classes)
         seen, ragged = begin(), _Ragged()
-        if watched.late_quotes or self._layout.leading_blank or not self._read_quickly(seen, ragged):
+        quickly = not (watched.late_quotes or self._layout.leading_blank) and self._read_quickly(seen, ragged)
+        # Where there are quotes, a line that ends with a bare carriage return may have been counted otherwise.
+        if not quickly or (ragged.first is not None and watched.first_quote is not None):
             self._require_clean_quotes()
             seen, ragged = begin(), _Ragged()
             self._read_exactly(seen, ragged)
@@ -116,7 +118,11 @@ class CsvRows:
         first, lines = self._from_first_quote()
         if watched.first_quote is None or record <= first:
             return record
-        return next(line for number, (line, _row) in enumerate(self._parsed(lines, first), first) if number == record)
+        parsed = (line for number, (line, _row) in enumerate(self._parsed(lines, first), first) if number == record)
+        found = next(parsed, None)
+        if found is not None:
+            return found
+        return next(line for number, (line, _row) in enumerate(self._records(), 1) if number == record)
 
     def place(self, row: int) -> str:
         return f"line {self.line_of(row + 1)}"
