@@ -36,8 +36,9 @@ def test_names_stay_apart_in_file_names() -> None:
     assert all(slug(name).isascii() and "/" not in slug(name) for name in ("a/b", "ä", "日本"))
 
 
-def test_models_are_shown_without_what_they_share() -> None:
-    assert short_model("GBM_grid_1_AutoML_1_20261123_143252_model_2") == "GBM_grid_1_model_2"
+@pytest.mark.parametrize("time", ["143252", "01212"])
+def test_models_are_shown_without_what_they_share(time: str) -> None:
+    assert short_model(f"GBM_grid_1_AutoML_1_20261123_{time}_model_2") == "GBM_grid_1_model_2"
 
 
 def test_agreement_of_labels_is_the_share_of_equal_ones() -> None:

@@ -5,11 +5,9 @@ from collections.abc import Iterable
 
 from workers.runtimes.h2o_automl.client import H2OClient
 from workers.runtimes.h2o_automl.frames import end_jobs, frame_names, remove_key
-from workers.runtimes.h2o_automl.keys import RunKeys
+from workers.runtimes.h2o_automl.keys import AUTOML_TAG, RunKeys
 from workers.runtimes.h2o_automl.run_state import RunState
 from workers.runtimes.h2o_automl.training import look
-
-_INSTANCE = re.compile(r"AutoML_\d+_\d{8}_\d{6}")
 
 
 def remove_run(client: H2OClient, state: RunState) -> None:
@@ -50,7 +48,7 @@ def _remove_automl(client: H2OClient, state: RunState, run: int) -> set[str]:
     if view is None:
         return set()
     texts = [*(entry.model_id for entry in view.entries), *(event.message for event in view.events)]
-    tags = {found for text in texts for found in _INSTANCE.findall(text)}
+    tags = {found for text in texts for found in AUTOML_TAG.findall(text)}
     # The AutoML goes before the frames: its own clean-up reads them.
     remove_key(client, keys.automl(state.target))
     for suffix in ("leaderboard", "eventlog", "custom_leaderboard"):

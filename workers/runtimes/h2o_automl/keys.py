@@ -6,6 +6,9 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+# What H2O puts into the names of everything that one AutoML makes. Its hour has one digit until ten o'clock.
+AUTOML_TAG = re.compile(r"AutoML_\d+_\d{8}_\d{5,6}")
+
 
 def response_name(target: str, columns: Iterable[str]) -> str:
     """The name of the target column in the cluster: its own, or another that no column has if it isn't ASCII.

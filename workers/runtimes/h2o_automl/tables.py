@@ -10,6 +10,8 @@ from dataclasses import dataclass
 
 from pydantic import JsonValue
 
+from workers.runtimes.h2o_automl.keys import AUTOML_TAG
+
 MOST_SLUG_CHARACTERS = 60
 
 
@@ -44,7 +46,7 @@ def slug(name: str) -> str:
 
 def short_model(model_id: str) -> str:
     """A model's id without the AutoML's number and date, which all models of a leaderboard share."""
-    return re.sub(r"_AutoML_\d+_\d{8}_\d{6}", "", model_id)
+    return re.sub(f"_{AUTOML_TAG.pattern}", "", model_id)
 
 
 def truncated(text: str, length: int = 34) -> str:
