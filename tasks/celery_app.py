@@ -28,9 +28,11 @@ _OPTIONS: dict[str, Any] = {
     "broker_connection_timeout": 2,
     "broker_transport_options": {
         "socket_connect_timeout": 2,
-        "socket_timeout": 8,
+        # Longer than the second for which the server itself lets a worker wait for a hint. A connection that is made
+        # while the server says nothing holds up the worker's event loop for so long.
+        "socket_timeout": 3,
         "socket_keepalive": True,
-        # A connection that died without a word is noticed after about twice this.
+        # A connection that died without a word is noticed after one to one and a half times this and that second.
         "health_check_interval": 3,
         "max_retries": 1,
     },

@@ -43,6 +43,7 @@ class Slots:
         self._to_start: queue.SimpleQueue[Slot] = queue.SimpleQueue()
         self._closing = False
         self._handing_out_ended = False
+        self._first, self._waiting = 0, 0
         # One thread starts all runners and lives as long as the worker, since each runner dies with its thread.
         self._starter = threading.Thread(target=self._start_runners, name="start-runners", daemon=True)
 
@@ -57,20 +58,41 @@ class Slots:
     def take(self) -> Slot | None:
         """A ready slot, as soon as there is one; None when the worker shuts down."""
         with self._changed:
+            self._waiting += 1
+            self._changed.wait_for(lambda: len(self._idle) > self._first or self._handing_out_ended)
+            self._waiting -= 1
+            return self._pick()
+
+    def line_up_first(self) -> None:
+        """Announce a ``take_first``: from now on ``take`` leaves it the next slot."""
+        with self._changed:
+            self._first += 1
+
+    def take_first(self) -> Slot | None:
+        """As ``take``, for somebody who lined up, before all who wait there."""
+        with self._changed:
             self._changed.wait_for(lambda: self._idle or self._handing_out_ended)
+            self._first -= 1
+            # What else is idle may have been kept for this caller.
+            self._changed.notify_all()
             return self._pick()
 
     def take_idle(self) -> Slot | None:
-        """A ready slot, if there is one right now."""
+        """A ready slot, if there is one right now that nobody waits for."""
         with self._changed:
-            return self._pick()
+            return self._pick() if self._spare() > 0 else None
+
+    def count_idle(self) -> int:
+        """How many ready slots there are right now that nobody waits for."""
+        with self._changed:
+            return 0 if self._handing_out_ended else max(0, self._spare())
 
     def give_back(self, slot: Slot) -> None:
         with self._changed:
             slot.taken = False
             if slot.runner.takes_jobs():
                 self._idle.add(slot)
-                self._changed.notify()
+                self._changed.notify_all()
             else:
                 slot.runner.kill()
                 self._replace(slot)
@@ -89,6 +111,9 @@ class Slots:
         for slot in self._all:
             if slot.process is not None:
                 slot.process.kill()
+
+    def _spare(self) -> int:
+        return len(self._idle) - self._first - self._waiting
 
     def _pick(self) -> Slot | None:
         if self._handing_out_ended or not self._idle:
@@ -119,7 +144,7 @@ class Slots:
             slot.was_ready = True
             slot.deaths_in_a_row = 0
             self._idle.add(slot)
-            self._changed.notify()
+            self._changed.notify_all()
         log.info("runner_ready", slot=slot.setting.name, pid=process.pid)
 
     def _dead(self, slot: Slot, process: RunnerProcess) -> None:

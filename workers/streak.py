@@ -33,7 +33,8 @@ _RETRY_SECONDS = 0.5
 @dataclass(frozen=True)
 class Desk:
     """Where a worker's slots get their jobs from. ``slots`` is how many share them. ``announce`` gets Celery's
-    events of the jobs that had no hint; ``released`` says that jobs went back to the queue."""
+    events of the jobs that had no hint; ``released`` says that jobs went back to the queue, ``lost`` that one did so
+    because its runner died."""
 
     shop: Workshop
     kinds: Mapping[str, Kind]
@@ -43,6 +44,7 @@ class Desk:
     pace: Pace
     announce: Callable[[Sequence[Event]], None]
     released: Callable[[], None]
+    lost: Callable[[str], None]
 
 
 @dataclass(frozen=True)
@@ -71,9 +73,9 @@ class Streak:
         self._ended: dict[State | None, list[str]] = {}
         self.leaves_something = False
 
-    def run(self, job_id: str) -> State | None:
-        """The state of the hinted job afterwards; None if it was not there to claim or was taken away."""
-        self._hinted = job_id
+    def run(self, job_id: str, *, hinted: bool = True) -> State | None:
+        """Begin with this job. Its state afterwards; None if it was not there to claim or was taken away."""
+        self._hinted = job_id if hinted else None
         self._claim([job_id])
         try:
             if not self._ahead:
@@ -120,7 +122,10 @@ class Streak:
             return
         success = execution.success(report)
         if success is None:
-            self._note_end(claimed, execution.end(report))
+            state = execution.end(report)
+            if report.died is not None and state is State.QUEUED:
+                self._desk.lost(job.id)
+            self._note_end(claimed, state)
             return
         self._desk.pace.note(job.kind, time.monotonic() - began)
         self._done.append((claimed, success))

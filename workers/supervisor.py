@@ -26,6 +26,7 @@ from workers.pace import Pace
 from workers.recorder import Recorder
 from workers.refill import refill
 from workers.retention import keep_forgetting
+from workers.seeker import Seeker
 from workers.settings import WorkerSettings
 from workers.slots import Slot, Slots
 from workers.streak import Desk, Streak
@@ -72,7 +73,9 @@ class Supervisor:
             pace=Pace(kinds),
             announce=self.announcer.send,
             released=self._refill,
+            lost=self._run_again,
         )
+        self._seeker = Seeker(database, queue, kinds, slots, self._run_unhinted)
         self._janitor = Janitor(
             database=database,
             sender=sender,
@@ -85,6 +88,7 @@ class Supervisor:
         self._leases.start()
         self._recorder.start()
         self._janitor.start()
+        self._seeker.start()
         keep_forgetting(self._database, self._workshop.store, self._data)
 
     def carry(self, task: Any, job_id: str) -> None:
@@ -98,14 +102,11 @@ class Supervisor:
             self._drop_hint(job_id)
             raise Ignore
         try:
-            state = self._run_from(slot, job_id)
+            state = self._run_from(slot, job_id, hinted=True)
         except OperationalError as exc:
             # The hint is spent; the janitor finds its mark stale once the database is back.
             log.warning("hint_not_carried", job_id=job_id)
             raise Ignore from exc
-        finally:
-            self._slots.give_back(slot)
-            self._refill()
         mirror(task, state)
 
     def wake(self, job_ids: Collection[str]) -> None:
@@ -135,17 +136,32 @@ class Supervisor:
         except OperationalError:
             log.warning("goodbye_not_written")
 
-    def _run_from(self, slot: Slot, job_id: str) -> State | None:
+    def _run_unhinted(self, slot: Slot, job_id: str) -> None:
+        self._run_from(slot, job_id, hinted=False)
+
+    def _run_again(self, job_id: str) -> None:
+        self._seeker.run_again(job_id)
+
+    def _run_from(self, slot: Slot, job_id: str, *, hinted: bool) -> State | None:
+        """Begin with this job and give the slot back. Raises ``OperationalError``."""
+        try:
+            return self._run_streak(slot, job_id, hinted=hinted)
+        finally:
+            self._slots.give_back(slot)
+            self._refill()
+
+    def _run_streak(self, slot: Slot, job_id: str, *, hinted: bool) -> State | None:
         streak = Streak(self._desk, slot)
         with self._lock:
             late = self._shutting_down
             if not late:
                 self._streaks.add(streak)
         if late:
-            self._drop_hint(job_id)
+            if hinted:
+                self._drop_hint(job_id)
             return None
         try:
-            state = streak.run(job_id)
+            state = streak.run(job_id, hinted=hinted)
         finally:
             with self._lock:
                 self._streaks.discard(streak)
