@@ -79,11 +79,15 @@ def left_behind(workers: Workers) -> Iterator[Callable[[], psutil.Process]]:
     file = workers.home / "scratch" / "child.pid"
 
     def child() -> psutil.Process:
-        return psutil.Process(int(until(lambda: file.exists() and file.read_text())))
+        return psutil.Process(read())
+
+    def read() -> int:
+        # The next attempt may be writing its own at this moment.
+        return int(until(lambda: file.exists() and file.read_text()))
 
     yield child
-    if file.exists() and psutil.pid_exists(int(file.read_text())):
-        os.kill(int(file.read_text()), 9)
+    if file.exists() and psutil.pid_exists(read()):
+        os.kill(read(), 9)
 
 
 def test_a_child_of_a_job_does_not_hold_up_its_slot(

@@ -16,6 +16,7 @@ from workers.runtimes.h2o_automl.client import LONG_READ_SECONDS
 from workers.runtimes.h2o_automl.failures import H2OError, translate
 from workers.runtimes.h2o_automl.frames import await_job, remove_key, split_frame
 from workers.runtimes.h2o_automl.run_state import Entry, RunState, enter
+from workers.runtimes.h2o_automl.training_progress import Progress
 
 STATE = RunState("0" * 32, "y", 1, "cluster-1", phase="training", job_key="k", used_seconds=30)
 SPEC = TrainAutoML.model_validate({"dataset": {"file": "f"}, "target": "y"})
@@ -127,3 +128,24 @@ def test_removing_and_splitting_may_take_long() -> None:
     split_frame(client.as_client, "k", [("a", 0.5), ("b", 0.5)], 1)
     assert client.read_seconds["DELETE /3/DKV/k"] == LONG_READ_SECONDS
     assert client.read_seconds["POST /99/Rapids"] == LONG_READ_SECONDS
+
+
+def test_a_leaderboard_that_is_ranked_anew_takes_nothing_back(
+    job: FakeJobContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client = FakeRun("automl")
+    boards: list[Any] = [ONE_MODEL, None, ONE_MODEL]
+    seen = client.answers[f"GET /99/AutoML/{STATE.keys.project}"]
+
+    def look() -> Any:
+        board = boards.pop(0)
+        if len(boards) == 1:
+            client.job = {**client.job, "status": "DONE"}
+        return {**seen(), "leaderboard_table": board}
+
+    client.answers[f"GET /99/AutoML/{STATE.keys.project}"] = look
+    monkeypatch.setattr(training, "PROGRESS_SECONDS", 0.0)
+    monkeypatch.setattr(training, "measure", lambda *, models, **_: Progress(models / 10, f"{models}", None))
+    watch(client, job)
+    assert [fraction for fraction, _, _ in job.reports] == [0.1]
+    assert [len(board.entries) for board in job.boards] == [1, 1]

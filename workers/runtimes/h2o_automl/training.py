@@ -104,6 +104,7 @@ class Watch:
         self._share = share
         self._budget = state.remaining_seconds(spec.effective_max_runtime_secs)
         self._board: Leaderboard | None = None
+        self._models = 0
         self._last_message = ""
         self._health_due = 0.0
         self._progress_due = 0.0
@@ -151,11 +152,14 @@ class Watch:
         board = Leaderboard(
             run=self._state.run, sort_metric=view.sort_metric, entries=list(view.entries), complete=complete
         )
-        if view.entries and board != self._board:
+        # While H2O ranks its models anew it may for a moment show fewer of them, or none.
+        shown = 0 if self._board is None else len(self._board.entries)
+        if view.entries and board != self._board and (complete or len(board.entries) >= shown):
             self._job.leaderboard(board)
             self._board = board
+        self._models = max(self._models, view.base_models)
         progress = measure(
-            models=view.base_models,
+            models=self._models,
             max_models=self._spec.max_models,
             elapsed_seconds=elapsed,
             budget_seconds=self._budget,
