@@ -3,6 +3,7 @@ is no longer running this attempt, so a worker that comes back after its job was
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import delete, insert, update
@@ -10,7 +11,7 @@ from sqlalchemy.orm import Session
 
 from db.claims import Fenced, Token
 from db.clock import db_now
-from db.events import NewEvent, write_numbered
+from db.events import NewEvent, Numbered, write_numbered
 from db.ids import new_id
 from db.rows import ArtifactRow, JobRow, LeaderboardEntryRow, LeaderboardRow
 from db.states import EventType, State
@@ -55,9 +56,8 @@ def record(session: Session, token: Token, events: Sequence[NewEvent], progress:
             "progress_message": progress.message,
             "progress_eta_seconds": progress.eta_seconds,
         }
-    last = _write(session, token, len(events), values)
-    if events:
-        write_numbered(session, token.job_id, token.attempt, events, last)
+    last, now = _write(session, token, len(events), values)
+    write_numbered(session, [Numbered(token.job_id, token.attempt, last, now, events)])
 
 
 def save_checkpoint(session: Session, token: Token, document: Mapping[str, Any], *, cleanup_needed: bool) -> None:
@@ -104,15 +104,16 @@ def add_artifact(session: Session, token: Token, new: NewArtifact) -> str | None
     return replaced
 
 
-def _write(session: Session, token: Token, events: int, values: Mapping[str, Any]) -> int:
-    """The guarded statement itself; takes the job's row lock and returns its last event number."""
-    last = session.execute(
+def _write(session: Session, token: Token, events: int, values: Mapping[str, Any]) -> tuple[int, datetime]:
+    """The guarded statement itself; takes the job's row lock, and returns its last event number and the time."""
+    written = session.execute(
         update(JobRow)
         .where(JobRow.id == token.job_id, JobRow.attempt == token.attempt, JobRow.state == State.RUNNING)
         .values(last_event_seq=JobRow.last_event_seq + events, **values)
-        .returning(JobRow.last_event_seq)
+        .returning(JobRow.last_event_seq, db_now())
         .execution_options(synchronize_session=False)
-    ).scalar_one_or_none()
-    if last is None:
+    ).one_or_none()
+    if written is None:
         raise Fenced(f"job {token.job_id} no longer runs attempt {token.attempt}")
-    return last
+    last, now = written
+    return last, now

@@ -3,44 +3,40 @@ what makes a durable queue of short jobs about as fast as one that forgets."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any
 
-from sqlalchemy import Row, Table, bindparam, select, update
+from sqlalchemy import Row, bindparam, select
 from sqlalchemy.orm import Session
 
 from db.attempt_writes import Progress, record
 from db.claims import Token
 from db.clock import db_now
-from db.events import NewEvent, Numbered, state_events, write_all_numbered
+from db.events import NewEvent, Numbered, state_events, write_numbered
 from db.finish import succeed
+from db.row_updates import RowUpdate
 from db.rows import AttemptRow, JobRow
 from db.states import Outcome, Reason, State
 
-_JOBS, _ATTEMPTS = cast(Table, JobRow.__table__), cast(Table, AttemptRow.__table__)
-
-# Built once: compiling them takes longer than running them.
-_END_JOBS = (
-    update(_JOBS)
-    .where(_JOBS.c.id == bindparam("of_job"))
-    .values(
-        state=State.SUCCEEDED,
-        reason=Reason.COMPLETED,
-        error=None,
-        result=bindparam("result"),
-        metrics=bindparam("metrics"),
-        progress_fraction=1.0,
-        progress_eta_seconds=0.0,
-        progress_message=bindparam("progress_message"),
-        last_event_seq=bindparam("last_event_seq"),
-        finished_at=db_now(),
-        lease_expires_at=None,
-        hinted_at=None,
-    )
+_END_JOBS = RowUpdate(
+    JobRow,
+    key=("id",),
+    given=("result", "metrics", "progress_message", "last_event_seq"),
+    same={
+        "state": State.SUCCEEDED,
+        "reason": Reason.COMPLETED,
+        "error": None,
+        "progress_fraction": 1.0,
+        "progress_eta_seconds": 0.0,
+        "finished_at": bindparam("now"),
+        "lease_expires_at": None,
+        "hinted_at": None,
+    },
 )
-_END_ATTEMPTS = (
-    update(_ATTEMPTS)
-    .where(_ATTEMPTS.c.job_id == bindparam("of_job"), _ATTEMPTS.c.attempt == bindparam("of_attempt"))
-    .values(ended_at=db_now(), outcome=Outcome.SUCCEEDED, reason=Reason.COMPLETED, metrics=bindparam("metrics"))
+_END_ATTEMPTS = RowUpdate(
+    AttemptRow,
+    key=("job_id", "attempt"),
+    given=("metrics",),
+    same={"ended_at": bindparam("now"), "outcome": Outcome.SUCCEEDED, "reason": Reason.COMPLETED},
 )
 
 
@@ -73,7 +69,7 @@ def succeed_all(session: Session, successes: Sequence[Success]) -> Mapping[Token
 def _lock(session: Session, job_ids: Sequence[str]) -> Sequence[Row[Any]]:
     # On PostgreSQL two that end overlapping sets would deadlock without a common order of locking.
     columns = (JobRow.id, JobRow.attempt, JobRow.state, JobRow.stop_request)
-    kept = (JobRow.metrics, JobRow.progress_message, JobRow.last_event_seq)
+    kept = (JobRow.metrics, JobRow.progress_message, JobRow.last_event_seq, db_now().label("now"))
     query = select(*columns, *kept).where(JobRow.id.in_(job_ids)).order_by(JobRow.id).with_for_update()
     return session.execute(query).all()
 
@@ -83,26 +79,26 @@ def _runs(job: Row[Any] | None, token: Token) -> bool:
 
 
 def _end(session: Session, successes: Sequence[Success], found: Mapping[str, Row[Any]]) -> None:
+    now = max(job.now for job in found.values())
     jobs, attempts, numbered = [], [], []
     for success in successes:
         token, job = success.token, found[success.token.job_id]
         told = [*success.events, *state_events(State.SUCCEEDED, token.attempt, reason=Reason.COMPLETED)]
         last = job.last_event_seq + len(told)
-        numbered.append(Numbered(token.job_id, token.attempt, last, told))
+        numbered.append(Numbered(token.job_id, token.attempt, last, now, told))
         jobs.append(
             {
-                "of_job": token.job_id,
+                "id": token.job_id,
                 "result": dict(success.result),
                 "metrics": {**job.metrics, **success.metrics},
                 "progress_message": job.progress_message if success.progress is None else success.progress.message,
                 "last_event_seq": last,
             }
         )
-        attempts.append({"of_job": token.job_id, "of_attempt": token.attempt, "metrics": dict(success.metrics)})
-    connection = session.connection()
-    connection.execute(_END_JOBS, jobs)
-    connection.execute(_END_ATTEMPTS, attempts)
-    write_all_numbered(session, numbered)
+        attempts.append({"job_id": token.job_id, "attempt": token.attempt, "metrics": dict(success.metrics)})
+    _END_JOBS.run(session, jobs, now=now)
+    _END_ATTEMPTS.run(session, attempts, now=now)
+    write_numbered(session, numbered)
 
 
 def _end_as_asked(session: Session, success: Success) -> State:

@@ -5,12 +5,13 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import bindparam, insert, or_, select, update
+from sqlalchemy import bindparam, or_, select, update
 from sqlalchemy.orm import Session
 
 from db.clock import db_now
-from db.events import NewEvent, Numbered, write_all_numbered
+from db.events import NewEvent, Numbered, write_numbered
 from db.fairness import pass_time
+from db.row_inserts import insert_rows
 from db.rows import AttemptRow, JobRow
 from db.states import EventType, Outcome, State
 
@@ -81,12 +82,8 @@ def claim(session: Session, job_ids: Sequence[str], claimant: Claimant) -> Seque
     ).all()
     if not jobs:
         return ()
-    session.execute(insert(AttemptRow), [_attempt(job, claimant) for job in jobs])
-    data = {job.id: {"state": State.RUNNING, "attempt": job.attempt} for job in jobs}
-    write_all_numbered(
-        session,
-        [Numbered(job.id, job.attempt, job.last_event_seq, (NewEvent(EventType.STATE, data[job.id]),)) for job in jobs],
-    )
+    insert_rows(session, AttemptRow, [_attempt(job, claimant) for job in jobs])
+    write_numbered(session, [_started(job) for job in jobs])
     pass_time(session, jobs)
     return jobs
 
@@ -111,6 +108,13 @@ def _attempt(job: JobRow, claimant: Claimant) -> dict[str, Any]:
         "attempt": job.attempt,
         "worker_id": claimant.worker_id,
         "worker_name": claimant.worker_name,
+        "started_at": job.started_at,
         "outcome": Outcome.RUNNING,
-        "metrics": {},
     }
+
+
+def _started(job: JobRow) -> Numbered:
+    if job.started_at is None:
+        raise ValueError(f"job {job.id} was claimed and has no start")
+    told = NewEvent(EventType.STATE, {"state": State.RUNNING, "attempt": job.attempt})
+    return Numbered(job.id, job.attempt, job.last_event_seq, job.started_at, (told,))

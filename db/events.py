@@ -2,11 +2,14 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
-from sqlalchemy import insert, select, update
+from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
+from db.clock import db_now
+from db.row_inserts import insert_rows
 from db.rows import EventRow, JobRow
 from db.states import EventType, State
 
@@ -21,11 +24,12 @@ class NewEvent:
 
 @dataclass(frozen=True)
 class Numbered:
-    """Events of one job whose numbers, up to ``last_seq``, are reserved for them."""
+    """Events of one job whose numbers, up to ``last_seq``, are reserved for them; ``at`` is the database's time."""
 
     job_id: str
     attempt: int
     last_seq: int
+    at: datetime
     events: Sequence[NewEvent]
 
 
@@ -57,30 +61,31 @@ def append_state(
 
 def append(session: Session, job_id: str, attempt: int, events: Sequence[NewEvent]) -> None:
     """Number and write events. The caller has made sure that it may: it changed the job in this transaction."""
-    last = session.execute(
+    last, now = session.execute(
         update(JobRow)
         .where(JobRow.id == job_id)
         .values(last_event_seq=JobRow.last_event_seq + len(events))
-        .returning(JobRow.last_event_seq)
+        .returning(JobRow.last_event_seq, db_now())
         .execution_options(synchronize_session=False)
-    ).scalar_one()
-    write_numbered(session, job_id, attempt, events, last)
+    ).one()
+    write_numbered(session, [Numbered(job_id, attempt, last, now, events)])
 
 
-def write_numbered(session: Session, job_id: str, attempt: int, events: Sequence[NewEvent], last_seq: int) -> None:
-    """Write events whose numbers, up to ``last_seq``, the caller has reserved."""
-    write_all_numbered(session, [Numbered(job_id, attempt, last_seq, events)])
-
-
-def write_all_numbered(session: Session, numbered: Iterable[Numbered]) -> None:
-    """The same for many jobs, in one statement."""
+def write_numbered(session: Session, numbered: Iterable[Numbered]) -> None:
+    """Write events whose numbers the caller has reserved, in one statement."""
     rows = [
-        {"job_id": n.job_id, "seq": seq, "attempt": n.attempt, "type": event.type, "data": dict(event.data)}
-        for n in numbered
-        for seq, event in enumerate(n.events, start=n.last_seq - len(n.events) + 1)
+        {
+            "job_id": one.job_id,
+            "seq": seq,
+            "attempt": one.attempt,
+            "type": event.type,
+            "data": event.data,
+            "created_at": one.at,
+        }
+        for one in numbered
+        for seq, event in enumerate(one.events, start=one.last_seq - len(one.events) + 1)
     ]
-    if rows:
-        session.execute(insert(EventRow), rows)
+    insert_rows(session, EventRow, rows)
 
 
 def events_after(session: Session, job_id: str, seq: int, limit: int) -> Sequence[EventRow]:
