@@ -79,7 +79,9 @@ def _work(settings: WorkerSettings, closing: ExitStack, *, queue: str, slots: in
     if deliverer is not None:
         closing.callback(deliverer.close)
     log.info("worker_started", queue=queue, slots=slots)
-    return _consume(app, supervisor, Leaving(supervisor, closing.close), name=name, queue=queue, slots=slots)
+    return _consume(
+        app, supervisor, Leaving(supervisor, settings.grace, closing.close), name=name, queue=queue, slots=slots
+    )
 
 
 def _assemble(
@@ -156,6 +158,7 @@ def _consume(app: Celery, supervisor: Supervisor, leaving: Leaving, *, name: str
         quiet=True,
     )
     worker.start()
+    leaving.finish()
     return int(worker.exitcode or 0)
 
 

@@ -105,7 +105,8 @@ def ending(token: Token, report: Report, why: Why | None, limits: Mapping[Why, s
 
 
 def commit(database: Database, write: Callable[[Session], State]) -> State:
-    """Write the ending, waiting as long as it takes for a database that is away.
+    """Write the ending, waiting as long as it takes for a database that is away; who is told to end does not wait for
+    this thread (``workers/leaving.py``).
 
     Raises ``Fenced``, and ``SQLAlchemyError`` or ``ValueError`` for what the database refuses.
     """

@@ -70,6 +70,10 @@ class LeaseKeeper:
         with self._lock:
             self._holders.pop(token, None)
 
+    def held(self) -> Collection[Token]:
+        with self._lock:
+            return tuple(self._holders)
+
     def wake(self, job_ids: Collection[str]) -> None:
         """Something may have been asked of these jobs: have a look soon, if one of them is held. Returns at once."""
         with self._lock:

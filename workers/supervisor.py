@@ -9,7 +9,7 @@ from celery.exceptions import Ignore
 from sqlalchemy.exc import OperationalError
 
 from db import workers as worker_rows
-from db.claims import Claimant
+from db.claims import Claimant, Token
 from db.engine import Database
 from db.hints import unmark
 from db.settings import DatabaseSettings
@@ -126,6 +126,10 @@ class Supervisor:
         """Whether no job runs here, and nothing of one is left to be written down."""
         with self._lock:
             return not self._streaks
+
+    def unfinished(self) -> Collection[Token]:
+        """The attempts whose ends are not written down yet."""
+        return self._leases.held()
 
     def close(self) -> None:
         """The last step, when no job runs any more. To a database that is away the worker will look lost."""

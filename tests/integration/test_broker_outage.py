@@ -81,3 +81,16 @@ def test_a_job_that_lost_its_runner_has_the_next_free_slot(
         started_at = wait_for(database, job_id).started_at
         assert started_at is not None
         assert started_at > begun
+
+
+def test_a_job_without_a_hint_is_handed_back_at_shutdown(
+    database: Database, workers: Workers, submitted: Submitted, valkey: ValkeyServer, queued: Queued
+) -> None:
+    worker = workers.start(grace="0.5")
+    all_succeed(database, [queued()])
+    valkey.kill()
+    job_id = submitted(spec={"kind": "check_worker", "seconds": 600})
+    until(lambda: job_row(database, job_id).progress_fraction is not None, what="progress")
+    worker.terminate()
+    assert workers.wait_for_exit(worker) == 0
+    assert story(database, job_id) == [(1, "handed_back", None)]

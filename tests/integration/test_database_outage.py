@@ -12,7 +12,7 @@ from db.engine import Database
 from db.schema import upgrade
 from db.states import State
 from tests.integration.conftest import Queued
-from tests.integration.rows import story, wait_for
+from tests.integration.rows import job_row, story, wait_for
 from tests.integration.worker_process import Workers, runners_of
 from tests.servers import PostgresServer
 from tests.waiting import until
@@ -87,8 +87,7 @@ def test_it_costs_no_job(database: Database, outage: tuple[Database, Outage], wo
         assert story(database, job_id) == [(1, "succeeded", "completed")]
 
 
-@pytest.mark.parametrize("outage", ["postgres killed"], indirect=True)
-def test_a_worker_that_is_told_to_end_meanwhile_ends(
+def test_an_idle_worker_that_is_told_to_end_meanwhile_ends(
     database: Database, outage: tuple[Database, Outage], workers: Workers, queued: Queued
 ) -> None:
     worker = workers.start()
@@ -96,6 +95,28 @@ def test_a_worker_that_is_told_to_end_meanwhile_ends(
     with outage[1]():
         worker.terminate()
         assert workers.wait_for_exit(worker) == 0
+
+
+@pytest.mark.parametrize("seconds", [1, 600], ids=["a job that ended", "a job that goes on"])
+def test_a_worker_that_is_told_to_end_meanwhile_leaves_its_job_to_others(
+    database: Database, outage: tuple[Database, Outage], workers: Workers, queued: Queued, seconds: int
+) -> None:
+    worker = workers.start(grace="2")
+    job_id = queued(seconds=seconds)
+    until(lambda: job_row(database, job_id).progress_fraction is not None, what="progress")
+    with outage[1]():
+        worker.terminate()
+        assert workers.wait_for_exit(worker) == 0
+        assert f"{job_id}/1" in _line_of("attempts_left_behind", workers.home / "workers.log")
+    assert story(database, job_id) == [(1, "running", None)]
+    workers.start()
+    until(lambda: len(story(database, job_id)) == 2, 60, what="another attempt")
+    assert story(database, job_id)[0] == (1, "lost", "worker_lost")
+
+
+def _line_of(event: str, log: Path) -> str:
+    (line,) = [line for line in log.read_text().splitlines() if event in line]
+    return line
 
 
 def test_a_worker_that_starts_meanwhile_waits_for_its_end(
