@@ -1,5 +1,6 @@
 """Reading JSON bodies: bounded in size, and only what every database and reader of JSON can hold."""
 
+import json
 import re
 from collections.abc import Callable
 from http import HTTPStatus
@@ -16,6 +17,8 @@ from api.problems import Problem
 _MOST_VALUES = 1_000_000
 # Outside of strings JSON has no backslash; an even number of them before it makes this one no escape.
 _NUL = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
+# What a number must contain to be larger than any float: an exponent of three digits, or that many digits.
+_HUGE = re.compile(rb"[0-9][eE]\+?[0-9]{3}|[0-9]{309}")
 
 
 # Up to here a thread costs more than the work.
@@ -51,7 +54,18 @@ def _parse(body: bytes) -> JsonValue:
         value: JsonValue = from_json(body, allow_inf_nan=False)
     except ValueError as exc:
         raise Problem(HTTPStatus.BAD_REQUEST, "malformed_json", f"The body is not JSON: {exc}.") from exc
+    if _HUGE.search(body) and not _is_finite(value):
+        raise Problem(HTTPStatus.BAD_REQUEST, "malformed_json", "A number is too large: no float can hold it.")
     return value
+
+
+def _is_finite(value: JsonValue) -> bool:
+    """A number beyond the largest float is read as infinity, which is no JSON."""
+    try:
+        json.dumps(value, allow_nan=False)
+    except ValueError:
+        return False
+    return True
 
 
 async def _read(request: Request, max_bytes: int) -> bytes:

@@ -126,7 +126,11 @@ def _database(request: Request, exc: Exception) -> JSONResponse:
     if isinstance(exc, DBAPIError) and not isinstance(exc, OperationalError) and not exc.connection_invalidated:
         return _unexpected(request, exc)
     log.error("database_unavailable", error=type(exc).__name__, route=_route(request))
-    detail = "The database can't be reached at the moment; nothing was changed. Try again in a few seconds."
+    # The connection may have gone just after a commit.
+    detail = (
+        "The database can't be reached at the moment. Try again in a few seconds, and submit with the same "
+        "Idempotency-Key again: the job may have been accepted."
+    )
     headers = {"Retry-After": "2"}
     return respond(Problem(HTTPStatus.SERVICE_UNAVAILABLE, "database_unavailable", detail, headers=headers))
 

@@ -59,7 +59,8 @@ def keep_keys(session: Session, kept: Iterable[tuple[str, BulkKey, str]], now: d
     """Let each owner's key stand for a job. Breaks on the primary key (``IntegrityError``) if it stands for one."""
     rows = [
         {"owner_id": owner_id, "key": key.key, "body_sha256": key.body_sha256, "job_id": job_id, "created_at": now}
-        for owner_id, key, job_id in kept
+        # On PostgreSQL two that keep the same keys would deadlock without a common order.
+        for owner_id, key, job_id in sorted(kept, key=lambda one: (one[0], one[1].key))
     ]
     insert_rows(session, IdempotencyRow, rows)
 

@@ -116,8 +116,9 @@ def keep_key(session: Session, owner_id: str, job: JobRow, *, key: str, body_sha
 
 
 def _check_owned(session: Session, row: type[JobRow] | type[FileRow], ids: Sequence[str], owner_id: str) -> None:
-    query = select(row.id).where(row.id.in_(ids), row.owner_id == owner_id).with_for_update(key_share=True, read=True)
-    found = set(session.scalars(query)) if ids else set()
+    # On PostgreSQL two that lock the same rows would deadlock without a common order.
+    query = select(row.id).where(row.id.in_(ids), row.owner_id == owner_id).order_by(row.id)
+    found = set(session.scalars(query.with_for_update(key_share=True, read=True))) if ids else set()
     for wanted in ids:
         if wanted not in found:
             raise UnknownReference(wanted)

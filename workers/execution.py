@@ -91,7 +91,7 @@ class Execution:
             return None
         reports = self._shop.recorder.withdraw(self.token) or Reports()
         if reports.board is not None:
-            self._shop.recorder.add(self.token, *reports.events, progress=reports.progress, board=reports.board)
+            self._shop.recorder.put_back(self.token, reports)
             return None
         return Success(self.token, report.result, report.metrics, reports.events, reports.progress)
 

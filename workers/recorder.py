@@ -78,6 +78,10 @@ class Recorder:
         with self._writing:
             return self._take(token).get(token)
 
+    def put_back(self, token: Token, reports: Reports) -> None:
+        """Undo ``withdraw``: they come before what was reported since."""
+        self._put_back({token: reports})
+
     def _loop(self) -> None:
         while True:
             time.sleep(_EVERY_SECONDS)

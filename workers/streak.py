@@ -120,6 +120,8 @@ class Streak:
             execution.let_go()
             self._note_leavings(job)
             return
+        # Failures count, too: a kind whose jobs wait for what does not answer is not short.
+        self._desk.pace.note(job.kind, time.monotonic() - began)
         success = execution.success(report)
         if success is None:
             state = execution.end(report)
@@ -127,7 +129,6 @@ class Streak:
                 self._desk.lost(job.id)
             self._note_end(claimed, state)
             return
-        self._desk.pace.note(job.kind, time.monotonic() - began)
         self._done.append((claimed, success))
 
     def _may_begin(self) -> bool:

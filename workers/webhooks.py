@@ -146,6 +146,11 @@ class Deliverer:
             outcome = outcome_of(delivery, await self._sender.post(delivery.url, headers, body))
         except NotDelivered as exc:
             outcome = Outcome(delivery, problem=str(exc), pause=pause_after(delivery.tries + 1))
+        except Exception as exc:
+            # Whatever a receiver makes break here must not end a worker and its jobs, and then the next worker.
+            log.exception("webhook_broke", job_id=delivery.job_id, seq=delivery.seq)
+            problem = f"The delivery failed with {type(exc).__name__}; the worker's log has the details."
+            outcome = Outcome(delivery, problem=problem, pause=pause_after(delivery.tries + 1))
         _report(outcome)
         self._outcomes.append(outcome)
         self._news.set()

@@ -93,3 +93,19 @@ def test_withdrawn_reports_are_written_with_the_ending(
     with database.write() as session:
         reports.write(session, token)
     assert event_types(database, token.job_id).count("log") == 1
+
+
+def test_reports_that_are_put_back_are_told_once_and_first(
+    database: Database, started: Callable[..., Token], fenced: Heard, refused: Heard
+) -> None:
+    token, recorder = started(), Recorder(database, on_fenced=fenced.append, on_refused=refused.append)
+    recorder.add(token, progress=Progress(0.5, "half", 1.0), board=Board(1, "auc", False, []))
+    recorder.add(token, line("first"))
+    withdrawn = recorder.withdraw(token)
+    assert withdrawn is not None
+    recorder.put_back(token, withdrawn)
+    recorder.add(token, line("second"))
+    again = recorder.withdraw(token)
+    assert again is not None
+    assert [event.type for event in again.events] == [EventType.PROGRESS, EventType.LOG, EventType.LOG]
+    assert again.board is not None

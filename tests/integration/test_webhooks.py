@@ -226,6 +226,23 @@ def test_a_name_that_is_not_found_is_tried_again(
     assert "could not be resolved" in str(webhook_row(database, job_id).last_problem)
 
 
+def test_what_breaks_here_costs_a_try_and_no_worker(
+    database: Database, submitted: Callable[..., str], receiver: Receiver, start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    exchange = webhook_sending._exchange
+
+    async def break_once(*_arguments: object) -> int:
+        monkeypatch.setattr(webhook_sending, "_exchange", exchange)
+        raise KeyError("nobody foresaw this")
+
+    monkeypatch.setattr(webhook_sending, "_exchange", break_once)
+    job_id = submitted(webhook=hook(receiver.url()))
+    ask(database, job_id, StopRequest.CANCEL)
+    start()
+    row = wait_for_end(database, job_id)
+    assert (row.ended, row.tries, row.delivered) == ("delivered", 2, 1)
+
+
 def test_a_slow_receiver_holds_up_nobody_else(
     database: Database, submitted: Callable[..., str], receiver: Receiver, start: Start, monkeypatch: pytest.MonkeyPatch
 ) -> None:

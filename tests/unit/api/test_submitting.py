@@ -88,6 +88,8 @@ def test_what_is_wrong_is_named(shared_client: TestClient, body: object, field: 
     [
         (b"{", "application/json", 400, "malformed_json"),
         (b'{"kind": "count_words", "spec": {"ratio": NaN}}', "application/json", 400, "malformed_json"),
+        (b'{"kind": "count_words", "spec": {"ratio": 1e400}}', "application/json", 400, "malformed_json"),
+        (b'{"kind": "count_words", "spec": {"ratio": -1E+0309}}', "application/json", 400, "malformed_json"),
         (b'{"kind": "count_words", "spec": {"text": "a\\u0000"}}', "application/json", 400, "malformed_json"),
         (b'{"kind": "count_words", "spec": {"text": "a\\\\\\u0000"}}', "application/json", 400, "malformed_json"),
         (b"[" * 100_000, "application/json", 400, "malformed_json"),

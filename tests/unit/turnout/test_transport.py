@@ -38,8 +38,8 @@ def test_nor_to_its_other_names(server: Server, monkeypatch: pytest.MonkeyPatch,
 
 def test_the_users_proxy_leads_elsewhere(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HTTP_PROXY", server.url)
-    # The test's server takes the proxy's place, and answers that it knows no such address.
-    with Client("http://turnout.invalid", "key") as client, pytest.raises(NotFound):
+    # The test's server takes the proxy's place, and answers that it knows no such key.
+    with Client("http://turnout.invalid", "key") as client, pytest.raises(NotAllowed):
         client.kinds()
 
 
