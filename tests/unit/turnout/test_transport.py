@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import pytest
 
 from tests.unit.turnout.conftest import Server
-from turnout import AsyncClient, Client, NotFound, ServerUnreachable, Unusable
+from turnout import AsyncClient, Client, NotAllowed, ServerUnreachable, Unusable
 from turnout.steps import Answer
 from turnout.transport import patient, retry_after_seconds
 
