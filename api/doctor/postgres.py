@@ -42,7 +42,7 @@ def _connections(session: Session) -> Finding:
     used = session.scalar(text("SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend'")) or 0
     message = f"PostgreSQL has {used} of at most {most} connections."
     if used > _SCARCE_CONNECTIONS * most:
-        return warn("database_connections", message, "Raise `max_connections`; each process may hold 15.")
+        return warn("database_connections", message, "Raise `max_connections`; each process keeps up to 8 open.")
     return ok("database_connections", message)
 
 
