@@ -2,6 +2,7 @@
 
 import argparse
 import os
+import signal
 import socket
 import sys
 import time
@@ -144,9 +145,14 @@ def _consume(app: Celery, supervisor: Supervisor, leaving: Leaving, *, name: str
 
     @signals.worker_ready.connect(weak=False)  # type: ignore[untyped-decorator]
     def ready(sender: Any, **_fields: Any) -> None:
-        supervisor.announcer.use(sender)
+        supervisor.consuming(sender)
 
-    worker = app.Worker(
+    class Worker(app.Worker):  # type: ignore[misc]
+        def install_platform_tweaks(self, worker: Any) -> None:
+            super().install_platform_tweaks(worker)
+            leaving.hear_first(signal.SIGTERM)
+
+    worker = Worker(
         hostname=f"{name}@{socket.gethostname()}",
         pool="threads",
         concurrency=slots,

@@ -56,11 +56,27 @@ class Leaving:
         self._close = close
         self._told: queue.SimpleQueue[None] = queue.SimpleQueue()
         self._at_rest = threading.Event()
+        self._celery_knows = False
         threading.Thread(target=self._leave, name="leave", daemon=True).start()
 
     def tell(self) -> None:
         """May be called by a signal handler, and more than once."""
         self._told.put(None)
+
+    def hear_first(self, number: signal.Signals) -> None:
+        """Be told by this signal before Celery is, whose handler takes locks: a burst of signals, each handled amid the
+        one before, would make it wait for itself. It gets the first one only. For the main thread."""
+        celery_s = signal.getsignal(number)
+        if not callable(celery_s):
+            raise TypeError(f"Celery does not listen for {number.name}")
+
+        def heard(number: int, frame: FrameType | None) -> None:
+            self.tell()
+            if not self._celery_knows:
+                self._celery_knows = True
+                celery_s(number, frame)
+
+        signal.signal(number, heard)
 
     def finish(self) -> None:
         """Wait for the jobs that Celery knows nothing of, since no hint brought them; for the main thread, after

@@ -3,6 +3,7 @@ finds the queue's next jobs in SQL."""
 
 import random
 import threading
+import time
 from collections.abc import Callable, Collection
 from datetime import timedelta
 
@@ -16,8 +17,10 @@ from workers.slots import Slot, Slots
 log = structlog.get_logger()
 
 _EVERY_SECONDS = 0.5
-# A hint reaches an idle slot within milliseconds.
-_OVERDUE_AFTER = timedelta(seconds=1)
+# A hint reaches an idle slot within milliseconds, unless the machine is very busy.
+_OVERDUE_AFTER = timedelta(seconds=2)
+# A worker that just starts has not heard the hints that lie at the broker; if there is none, it does not wait for ever.
+_LONGEST_START_SECONDS = 5.0
 
 
 class Seeker:
@@ -38,6 +41,11 @@ class Seeker:
         self._slots = slots
         self._run = run
         self._woken = threading.Event()
+        self._hints_come = threading.Event()
+
+    def hints_come(self) -> None:
+        """The broker answers, and what lies there arrives now."""
+        self._hints_come.set()
 
     def start(self) -> None:
         threading.Thread(target=self._loop, name="seek-work", daemon=True).start()
@@ -49,6 +57,8 @@ class Seeker:
         threading.Thread(target=self._run_first, args=(job_id,), name="run-again", daemon=True).start()
 
     def _loop(self) -> None:
+        if self._hints_come.wait(_LONGEST_START_SECONDS):
+            time.sleep(_OVERDUE_AFTER.total_seconds())
         while True:
             # The jitter keeps workers apart.
             self._woken.wait(_EVERY_SECONDS * random.uniform(0.8, 1.2))  # noqa: S311

@@ -63,7 +63,7 @@ class Supervisor:
         self._leases = LeaseKeeper(database, claimant.worker_id)
         self._recorder = Recorder(database, on_fenced=self._leases.lost, on_refused=self._leases.unwritable)
         self._workshop = Workshop(database, store, self._recorder, self._leases, settings.grace)
-        self.announcer = Announcer()
+        self._announcer = Announcer()
         self._desk = Desk(
             shop=self._workshop,
             kinds=kinds,
@@ -71,7 +71,7 @@ class Supervisor:
             queue=queue,
             slots=len(slots),
             pace=Pace(kinds),
-            announce=self.announcer.send,
+            announce=self._announcer.send,
             released=self._refill,
             lost=self._run_again,
         )
@@ -90,6 +90,11 @@ class Supervisor:
         self._janitor.start()
         self._seeker.start()
         keep_forgetting(self._database, self._workshop.store, self._data)
+
+    def consuming(self, consumer: Any) -> None:
+        """Celery's consumer is there, and hints come."""
+        self._announcer.use(consumer)
+        self._seeker.hints_come()
 
     def carry(self, task: Any, job_id: str) -> None:
         """The body of every Celery task: run the job that the hint names, if it is there to claim, and short ones after

@@ -7,7 +7,9 @@ import pytest
 
 from bench.chaos.proxy import Proxy
 from db.engine import Database
+from db.hints import next_hints
 from db.states import State
+from db.submit import NewJob, submit
 from tasks.hints import HintSender
 from tests.integration.conftest import Queued
 from tests.integration.rows import job_row, story, wait_for
@@ -83,13 +85,17 @@ def test_a_job_that_lost_its_runner_has_the_next_free_slot(
         assert started_at > begun
 
 
-def test_a_job_without_a_hint_is_handed_back_at_shutdown(
-    database: Database, workers: Workers, submitted: Submitted, valkey: ValkeyServer, queued: Queued
+def test_a_job_whose_hint_was_lost_is_handed_back_at_shutdown(
+    database: Database, workers: Workers, queued: Queued, owner_id: str
 ) -> None:
     worker = workers.start(grace="0.5")
     all_succeed(database, [queued()])
-    valkey.kill()
-    job_id = submitted(spec={"kind": "check_worker", "seconds": 600})
+    spec = {"kind": "check_worker", "seconds": 600}
+    with database.write() as session:
+        new = NewJob(owner_id=owner_id, kind="check_worker", queue="cpu", spec=spec, max_attempts=3)
+        job_id = submit(session, new).id
+        # Marked before anybody else sees it, so that nobody else sends a hint.
+        assert [hint.job_id for hint in next_hints(session, "cpu")] == [job_id]
     until(lambda: job_row(database, job_id).progress_fraction is not None, what="progress")
     worker.terminate()
     assert workers.wait_for_exit(worker) == 0

@@ -146,7 +146,9 @@ def test_jobs_without_a_hint_are_announced_to_monitors(
             receiver.should_stop = True
             listening.join()
     for job_id in jobs:
-        assert told[job_id][-2:] == ["task-started", "task-succeeded"]
+        # A hint that came too late may be received after that.
+        end = told[job_id].index("task-succeeded")
+        assert told[job_id][end - 1] == "task-started"
 
 
 def test_a_hint_finds_its_job_beside_a_backlog(database: Database, warm: None, queued: Queued) -> None:
