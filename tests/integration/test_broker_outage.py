@@ -88,7 +88,7 @@ def test_a_job_that_lost_its_runner_has_the_next_free_slot(
 def test_a_job_whose_hint_was_lost_is_handed_back_at_shutdown(
     database: Database, workers: Workers, queued: Queued, owner_id: str
 ) -> None:
-    worker = workers.start(grace="0.5")
+    worker = workers.start(grace="4")
     all_succeed(database, [queued()])
     spec = {"kind": "check_worker", "seconds": 600}
     with database.write() as session:
