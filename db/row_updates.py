@@ -1,5 +1,5 @@
-"""Giving many rows values of their own in one statement: a statement for each takes ten times as long, on PostgreSQL
-even when they are sent together."""
+"""Giving many rows values of their own in one statement: a statement for each takes about three times as long, on
+PostgreSQL even when they are sent together."""
 
 import json
 from collections.abc import Mapping, Sequence
