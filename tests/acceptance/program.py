@@ -10,6 +10,7 @@ from pathlib import Path
 import httpx
 import psutil
 
+from tests.processes import lives
 from tests.servers import free_port
 from tests.waiting import until
 from turnout import Client
@@ -153,6 +154,6 @@ def whole_tree(process: psutil.Process) -> list[psutil.Process]:
 
 def wait_until_gone(processes: list[psutil.Process]) -> None:
     def left() -> list[psutil.Process]:
-        return [p for p in processes if p.is_running() and p.status() != psutil.STATUS_ZOMBIE]
+        return [process for process in processes if lives(process)]
 
     until(lambda: not left(), 60, what="the end of every process")

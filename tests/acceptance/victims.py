@@ -9,6 +9,7 @@ import httpx
 import psutil
 
 from tests.acceptance.program import Program, wait_until_gone, whole_tree
+from tests.processes import lives
 from tests.waiting import until
 from turnout import Client
 
@@ -54,7 +55,7 @@ def _below(fits: Callable[[psutil.Process], bool]) -> Callable[[Program], psutil
         for process in program.process.children(recursive=True):
             # One may end while it is looked at, and the dead are looked for by nobody.
             with suppress(psutil.NoSuchProcess):
-                if process.status() != psutil.STATUS_ZOMBIE and fits(process):
+                if lives(process) and fits(process):
                     return process
         return None
 
@@ -105,7 +106,7 @@ def _is_announced(program: Program, _client: Client, _process: psutil.Process) -
 
 def _runs(_program: Program, _client: Client, process: psutil.Process) -> bool:
     """Whether it does its work is told by the jobs."""
-    return bool(process.is_running())
+    return lives(process)
 
 
 VICTIMS = {

@@ -4,7 +4,6 @@ import re
 from collections.abc import Callable
 from datetime import timedelta
 
-import psutil
 import pytest
 
 from db.engine import Database
@@ -13,6 +12,7 @@ from tasks.hints import HintSender
 from tasks.wakes import WakeSender
 from tests.integration.rows import ask, job_row, story, wait_for
 from tests.integration.worker_process import Workers, runners_of
+from tests.processes import lives
 from tests.servers import ValkeyServer
 from tests.waiting import until
 
@@ -37,10 +37,6 @@ def steps(workers: Workers, job_id: str) -> list[str]:
     """Which signals the worker sent to the job's runner, in their order."""
     text = (workers.home / "workers.log").read_text()
     return re.findall(rf"event=(runner_terminate|runner_kill) job_id={job_id}", text)
-
-
-def is_gone(process: psutil.Process) -> bool:
-    return not process.is_running() or process.status() == psutil.STATUS_ZOMBIE
 
 
 @pytest.mark.parametrize(
@@ -84,10 +80,10 @@ def test_a_runner_ends_whatever_it_is_doing(
         assert steps(workers, job_id) == expected, how
     heard = workers.home / "scratch" / f"{jobs['ignore SIGTERM']}.heard"
     assert heard.read_text().split() == ["ready", "asked", "SIGTERM"]
-    until(lambda: sum(is_gone(runner) for runner in runners) == len(HOWS), what="the end of the runners")
+    until(lambda: sum(not lives(runner) for runner in runners) == len(HOWS), what="the end of the runners")
 
     # Every slot is of use again, and the one runner that is left is the neighbour's.
-    (left,) = [runner for runner in runners if not is_gone(runner)]
+    (left,) = [runner for runner in runners if lives(runner)]
     again = [submitted(spec={"kind": "check_worker", "message": "again", "seconds": 1}) for _ in HOWS]
     for job_id in again:
         hint(job_id, "check_worker")

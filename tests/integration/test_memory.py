@@ -2,8 +2,6 @@
 
 from pathlib import Path
 
-import psutil
-
 from db.engine import Database
 from db.jobs import attempts_of
 from db.rows import JobRow
@@ -11,6 +9,7 @@ from db.states import State, StopRequest
 from tests.integration.conftest import Queued
 from tests.integration.rows import ask, job_row, shift, story, wait_for
 from tests.integration.worker_process import Workers, runners_of
+from tests.processes import pid_lives
 from tests.waiting import until
 
 KIND = "misbehave_badly"
@@ -67,7 +66,7 @@ def test_what_a_job_s_processes_use_is_the_job_s(database: Database, workers: Wo
     wait_for(database, job_id, State.WAITING)
     assert story(database, job_id) == [(1, "lost", "out_of_memory")]
     child = int((workers.home / "scratch" / "child.pid").read_text())
-    until(lambda: not psutil.pid_exists(child) or psutil.Process(child).status() == psutil.STATUS_ZOMBIE)
+    until(lambda: not pid_lives(child), what="the child's end")
 
 
 def test_what_processes_share_counts_once(database: Database, workers: Workers, queued: Queued) -> None:

@@ -13,6 +13,7 @@ from db.states import State, StopRequest
 from tests.integration.conftest import Queued
 from tests.integration.rows import ask, job_row, story, wait_for
 from tests.integration.worker_process import Workers, runners_of
+from tests.processes import lives
 from tests.servers import ValkeyServer
 from tests.waiting import until
 
@@ -100,7 +101,7 @@ def test_a_child_of_a_job_does_not_hold_up_its_slot(
     for runner in runners_of(worker):
         runner.kill()
     until(lambda: len(story(database, bad)) == 2, what="a second attempt")
-    until(lambda: not child.is_running() or child.status() == psutil.STATUS_ZOMBIE, what="the child's end")
+    until(lambda: not lives(child), what="the child's end")
 
 
 def test_a_child_of_a_job_does_not_outlive_its_worker_s_successor(
@@ -113,7 +114,7 @@ def test_a_child_of_a_job_does_not_outlive_its_worker_s_successor(
     workers.wait_for_exit(worker)
     workers.start()
     assert wait_for(database, queued()).state == State.SUCCEEDED
-    until(lambda: not child.is_running() or child.status() == psutil.STATUS_ZOMBIE, what="the child's end")
+    until(lambda: not lives(child), what="the child's end")
 
 
 def test_what_killed_attempts_left_on_disk_is_removed(database: Database, workers: Workers, queued: Queued) -> None:

@@ -12,6 +12,7 @@ from db.states import State
 from tests.integration.conftest import Queued
 from tests.integration.rows import job_row, story, wait_for
 from tests.integration.worker_process import Workers, runners_of
+from tests.processes import lives
 from tests.servers import ValkeyServer
 from tests.waiting import until
 
@@ -34,7 +35,7 @@ def test_an_idle_worker(database: Database, workers: Workers) -> None:
     worker = workers.start(slots=2)
     runners = until(lambda: len(found := runners_of(worker)) == 2 and found)
     assert told_to_end(workers, worker) == 0
-    until(lambda: not any(runner.is_running() for runner in runners), what="the end of the runners")
+    until(lambda: not any(lives(runner) for runner in runners), what="the end of the runners")
     with database.read() as session:
         assert session.query(WorkerRow).one().stopped_at is not None
 

@@ -13,6 +13,7 @@ from tasks.hints import HintSender
 from tests.integration.conftest import Queued
 from tests.integration.rows import event_types, job_row, story, wait_for
 from tests.integration.worker_process import Workers, runners_of
+from tests.processes import lives
 from tests.servers import ValkeyServer
 from tests.waiting import until
 
@@ -59,7 +60,7 @@ def test_a_killed_worker_takes_its_runners_along_and_another_runs_the_job(
     runners = until(lambda: runners_of(worker))
     worker.kill()
     workers.wait_for_exit(worker)
-    until(lambda: not any(runner.is_running() for runner in runners), what="the end of the runners")
+    until(lambda: not any(lives(runner) for runner in runners), what="the end of the runners")
     workers.start()
     assert wait_for(database, job_id).state == State.SUCCEEDED
     assert story(database, job_id) == [(1, "lost", "worker_lost"), (2, "succeeded", "completed")]
@@ -79,7 +80,7 @@ def test_a_frozen_worker_s_job_is_given_away_and_its_runner_ends(
     other = workers.start()
     until(lambda: job_row(database, job_id).attempt == 2, 60, what="a second attempt")
     frozen.resume()
-    until(lambda: not any(runner.is_running() for runner in runners), what="the end of the frozen worker's runner")
+    until(lambda: not any(lives(runner) for runner in runners), what="the end of the frozen worker's runner")
     until(lambda: runners_of(other))
     assert job_row(database, job_id).attempt == 2
     with database.write() as session:

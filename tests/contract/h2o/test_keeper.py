@@ -16,6 +16,7 @@ from tasks.errors import ClusterLost
 from tests.contract.h2o.conftest import long_spec, quick_spec, train
 from tests.contract.h2o.keeper_process import KeeperProcess, environment, free_port_pair, wait_until
 from tests.fakes.job_context import FakeJobContext
+from tests.processes import pid_lives
 from workers.h2o_keeper.keeper import HealthWatch
 from workers.h2o_keeper.layout import ClusterFile
 from workers.runtimes.h2o_automl import create
@@ -30,10 +31,6 @@ def own_keeper(tmp_path: Path) -> Iterator[KeeperProcess]:
     finally:
         if started.process.poll() is None:
             started.stop()
-
-
-def is_gone(pid: int) -> bool:
-    return not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
 
 
 def test_the_cluster_listens_on_loopback_only(keeper: KeeperProcess) -> None:
@@ -128,7 +125,7 @@ def test_a_killed_jvm_is_replaced_and_its_training_runs_again(
     assert second["password"] != first["password"]
 
     assert own_keeper.stop() == 0
-    assert is_gone(int(second["pid"]))
+    assert not pid_lives(int(second["pid"]))
     assert not own_keeper.cluster_file.exists()
 
 
@@ -137,7 +134,7 @@ def test_the_jvm_dies_with_a_killed_keeper(own_keeper: KeeperProcess) -> None:
     jvm = int(first["pid"])
     own_keeper.process.kill()
     own_keeper.process.wait()
-    wait_until(lambda: is_gone(jvm), "the JVM had died with its keeper")
+    wait_until(lambda: not pid_lives(jvm), "the JVM had died with its keeper")
     after = KeeperProcess(own_keeper.home, own_keeper.port, "512m")
     try:
         assert int(after.await_cluster(first["cluster_id"])["pid"]) != jvm
