@@ -13,6 +13,8 @@ CAUGHT = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 @pytest.fixture
 def signals() -> Iterator[Signals]:
     before = {number: signal.getsignal(number) for number in CAUGHT}
+    # One that was started with `nohup` ignores it, which is respected.
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
     made = Signals()
     made.catch()
     yield made
