@@ -15,8 +15,9 @@ from api.no_nul import NoNul
 from api.problems import handle_problems
 from api.routes import catalog, events, files, health, jobs, metrics, outcomes, retries, webhooks
 from api.routes.doctor import doctor_router
-from api.routes.submissions import submissions_router
+from api.routes.submissions import submissions_router, submit_route
 from api.services import Services
+from api.shortcut import Shortcut
 from api.submission_bodies import SubmissionBodies
 
 
@@ -52,10 +53,12 @@ def make_app(services: Services) -> FastAPI:
     )
     app.state.services = services
     handle_problems(app)
+    submissions = submissions_router(bodies, committer)
+    app.add_middleware(Shortcut, route=submit_route(submissions))
     app.add_middleware(NoNul)
     app.add_middleware(AccessLog)
     app.add_middleware(CountRequests, figures=services.figures.http)
-    for router in (submissions_router(bodies, committer), jobs.router, retries.router, events.router, outcomes.router):
+    for router in (submissions, jobs.router, retries.router, events.router, outcomes.router):
         app.include_router(router)
     for router in (files.router, catalog.router, webhooks.router, health.router, metrics.router, doctor_router()):
         app.include_router(router)

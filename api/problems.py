@@ -1,6 +1,6 @@
 """Errors as RFC 9457 problem details, each with a stable ``code`` and a sentence that says what to do."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
@@ -94,11 +94,15 @@ def respond(problem: Problem) -> JSONResponse:
 
 def handle_problems(app: FastAPI) -> None:
     """Make the app answer every error as a problem."""
-    app.add_exception_handler(HTTPException, _http)
-    app.add_exception_handler(RequestValidationError, _parameters)
-    for outage in (OperationalError, PoolTimeout, DBAPIError):
-        app.add_exception_handler(outage, _database)
+    for kind, answer in _ANSWERS.items():
+        app.add_exception_handler(kind, answer)
     app.add_exception_handler(Exception, _unexpected)
+
+
+def answer_to(request: Request, exc: Exception) -> JSONResponse | None:
+    """What the app answers to an error that a request raised; None for one that nobody foresaw."""
+    found = next((answer for kind, answer in _ANSWERS.items() if isinstance(exc, kind)), None)
+    return None if found is None else found(request, exc)
 
 
 def _http(_request: Request, exc: Exception) -> JSONResponse:
@@ -139,6 +143,15 @@ def _unexpected(request: Request, exc: Exception) -> JSONResponse:
     log.error("unexpected_error", error=type(exc).__name__, route=_route(request), exc_info=exc)
     detail = "Something went wrong inside the server; its log has the details. Trying again may help."
     return respond(Problem(HTTPStatus.INTERNAL_SERVER_ERROR, "internal_error", detail))
+
+
+_ANSWERS: Mapping[type[Exception], Callable[[Request, Exception], JSONResponse]] = {
+    HTTPException: _http,
+    RequestValidationError: _parameters,
+    OperationalError: _database,
+    PoolTimeout: _database,
+    DBAPIError: _database,
+}
 
 
 def _route(request: Request) -> str:

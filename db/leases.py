@@ -48,9 +48,27 @@ def expire_lapsed(session: Session, limit: int = 100, *, by: datetime | None = N
         .limit(limit)
         .with_for_update(skip_locked=True, of=JobRow)
     )
-    ended = []
-    for job_id, attempt, worker_name in session.execute(lapsed).all():
-        token = Token(job_id, attempt)
-        lose(session, token, cause=f"Worker {worker_name or 'unknown'} gave no sign of life for {LEASE.seconds} s.")
-        ended.append(token)
-    return ended
+    return [
+        _lose(session, job_id, attempt, f"Worker {name or 'unknown'} gave no sign of life for {LEASE.seconds} s.")
+        for job_id, attempt, name in session.execute(lapsed).all()
+    ]
+
+
+def end_left_behind(session: Session, worker_id: str, hostname: str) -> Sequence[Token]:
+    """End the attempts of a worker of this machine that is known to have died, without waiting for their leases."""
+    left = (
+        select(JobRow.id, JobRow.attempt, WorkerRow.name)
+        .join(WorkerRow, WorkerRow.id == JobRow.worker_id)
+        .where(WorkerRow.id == worker_id, WorkerRow.hostname == hostname, JobRow.state == State.RUNNING)
+        .order_by(JobRow.id)
+        .with_for_update(skip_locked=True, of=JobRow)
+    )
+    return [
+        _lose(session, job_id, attempt, f"Worker {name} died.") for job_id, attempt, name in session.execute(left).all()
+    ]
+
+
+def _lose(session: Session, job_id: str, attempt: int, cause: str) -> Token:
+    token = Token(job_id, attempt)
+    lose(session, token, cause=cause)
+    return token

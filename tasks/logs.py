@@ -21,4 +21,6 @@ def configure(process: str) -> None:
         ],
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
         wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
+        # A module's logger is made once; making it anew for each line takes longer than writing the line.
+        cache_logger_on_first_use=True,
     )

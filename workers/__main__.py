@@ -20,6 +20,7 @@ import workers
 from db import workers as worker_rows
 from db.claims import Claimant
 from db.engine import Database
+from db.leases import end_left_behind
 from db.settings import DatabaseSettings
 from tasks.celery_app import make_app, register_kinds
 from tasks.hints import HintSender
@@ -29,7 +30,7 @@ from tasks.registry import load_kinds
 from tasks.settings import BrokerSettings
 from workers.control import RemoteControl
 from workers.leaving import Leaving, ToldToEnd, end_process, raise_when_told
-from workers.placement import default_slots, runner_settings, take_place
+from workers.placement import Place, default_slots, runner_settings, take_place
 from workers.settings import WorkerSettings
 from workers.slots import Slots
 from workers.supervisor import Supervisor
@@ -61,19 +62,19 @@ def main() -> None:
     arguments = parser.parse_args()
     slots = arguments.slots or default_slots(arguments.queue)
     settings = WorkerSettings()
-    name, _lock = take_place(settings, arguments.queue)
-    configure(f"worker-{name}")
+    place = take_place(settings, arguments.queue)
+    configure(f"worker-{place.name}")
     code = 0
     with suppress(ToldToEnd), ExitStack() as closing:
-        code = _work(settings, closing, queue=arguments.queue, slots=slots, name=name)
+        code = _work(settings, closing, queue=arguments.queue, slots=slots, place=place)
     end_process(code)
 
 
-def _work(settings: WorkerSettings, closing: ExitStack, *, queue: str, slots: int, name: str) -> int:
+def _work(settings: WorkerSettings, closing: ExitStack, *, queue: str, slots: int, place: Place) -> int:
     """Until the worker is told to stop; returns the exit code. What has to be done then is put into ``closing``."""
     broker, data = BrokerSettings(), DatabaseSettings()
     app = make_app(broker.broker_url.get_secret_value())
-    supervisor = _assemble(settings, broker, data, queue=queue, slots=slots, name=name, app=app)
+    supervisor = _assemble(settings, broker, data, queue=queue, slots=slots, place=place, app=app)
     closing.callback(supervisor.close)
     supervisor.start()
     deliverer = _deliver_webhooks(data)
@@ -81,7 +82,7 @@ def _work(settings: WorkerSettings, closing: ExitStack, *, queue: str, slots: in
         closing.callback(deliverer.close)
     log.info("worker_started", queue=queue, slots=slots)
     return _consume(
-        app, supervisor, Leaving(supervisor, settings.grace, closing.close), name=name, queue=queue, slots=slots
+        app, supervisor, Leaving(supervisor, settings.grace, closing.close), name=place.name, queue=queue, slots=slots
     )
 
 
@@ -92,39 +93,46 @@ def _assemble(
     *,
     queue: str,
     slots: int,
-    name: str,
+    place: Place,
     app: Celery,
 ) -> Supervisor:
     database = Database(data.url)
     kinds = load_kinds(broker.kinds)
-    worker_id = _register(database, name=name, queue=queue, slots=slots, kinds=sorted(kinds))
+    worker_id = _register(database, place, queue=queue, slots=slots, kinds=sorted(kinds))
     supervisor = Supervisor(
         settings=settings,
         data=data,
         database=database,
         sender=HintSender(broker.broker_url.get_secret_value()),
         kinds=kinds,
-        claimant=Claimant(worker_id, name),
+        claimant=Claimant(worker_id, place.name),
         queue=queue,
-        slots=Slots(runner_settings(settings, worker=name, queue=queue, slots=slots, kinds=broker.kinds)),
+        slots=Slots(runner_settings(settings, worker=place.name, queue=queue, slots=slots, kinds=broker.kinds)),
     )
     register_kinds(app, kinds, supervisor.carry)
     RemoteControl(database, supervisor.wake).install()
     return supervisor
 
 
-def _register(database: Database, *, name: str, queue: str, slots: int, kinds: list[str]) -> str:
-    """Enter this worker in the database, waiting for one that is away or not migrated yet; returns its id."""
+def _register(database: Database, place: Place, *, queue: str, slots: int, kinds: list[str]) -> str:
+    """Enter this worker in the database, and end what its predecessor left running; waits for a database that is away
+    or not migrated yet. Returns the worker's id."""
     hostname, pid = socket.gethostname(), os.getpid()
     while True:
         try:
             with database.write() as session:
-                return worker_rows.register(
-                    session, name=name, hostname=hostname, pid=pid, queue=queue, slots=slots, kinds=kinds
+                worker_id = worker_rows.register(
+                    session, name=place.name, hostname=hostname, pid=pid, queue=queue, slots=slots, kinds=kinds
                 )
+                left = () if place.predecessor is None else end_left_behind(session, place.predecessor, hostname)
         except (OperationalError, ProgrammingError) as exc:
             log.warning("worker_not_registered_yet", why=str(exc.orig))
             time.sleep(_RETRY_SECONDS)
+            continue
+        place.enter(worker_id)
+        for token in left:
+            log.warning("predecessor_died", job_id=token.job_id, attempt=token.attempt)
+        return worker_id
 
 
 def _deliver_webhooks(data: DatabaseSettings) -> Deliverer | None:

@@ -3,6 +3,7 @@
 import fcntl
 import os
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
@@ -18,21 +19,38 @@ _COMPUTING, _WAITING = 3 / 4, 1 / 4
 _LEAST_DEFAULT_MEMORY = 1 << 30
 
 
-def take_place(settings: WorkerSettings, queue: str) -> tuple[str, IO[bytes]]:
-    """The first free name for a worker of this queue on this machine, and the lock that keeps it while it is open.
+@dataclass(frozen=True)
+class Place:
+    """A worker's name on this machine, and the lock that keeps it while it is open. The lock's file names who holds it.
 
     A worker that was killed leaves its name to its successor, whose runners then wait for the old ones' slot locks.
     """
+
+    name: str
+    lock: IO[bytes]
+    predecessor: str | None
+    """The id of the last worker of that name. It has ended, or the lock would not be free."""
+
+    def enter(self, worker_id: str) -> None:
+        """Say who holds the place, before the worker claims anything."""
+        self.lock.truncate(0)
+        self.lock.write(worker_id.encode())
+        self.lock.flush()
+
+
+def take_place(settings: WorkerSettings, queue: str) -> Place:
+    """The first that is free for a worker of this queue on this machine."""
     settings.lock_root.mkdir(parents=True, exist_ok=True)
     for number in range(_MOST_WORKERS):
         name = f"{queue}-{number}"
-        lock = (settings.lock_root / f"worker-{name}.lock").open("ab")
+        lock = (settings.lock_root / f"worker-{name}.lock").open("a+b")
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             lock.close()
             continue
-        return name, lock
+        lock.seek(0)
+        return Place(name, lock, lock.read().decode() or None)
     raise RuntimeError(f"there are already {_MOST_WORKERS} workers of queue {queue} here")
 
 

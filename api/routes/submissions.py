@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Header, Request, Response
 from fastapi.exceptions import RequestValidationError
+from fastapi.routing import APIRoute
 from pydantic import BaseModel, Field, JsonValue, TypeAdapter, ValidationError
 from starlette.concurrency import run_in_threadpool
 
@@ -127,6 +128,12 @@ def submissions_router(bodies: SubmissionBodies, committer: Committer) -> APIRou
         return Response(view, HTTPStatus.ACCEPTED, headers, "application/json")
 
     return router
+
+
+def submit_route(router: APIRouter) -> APIRoute:
+    """The one of the router's that submits a job."""
+    (found,) = [route for route in router.routes if isinstance(route, APIRoute) and route.name == "submit"]
+    return found
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,6 @@
 """Looking at rows, and moving a job's clocks, from tests."""
 
+from collections.abc import Sequence
 from datetime import timedelta
 
 from sqlalchemy import update
@@ -8,9 +9,10 @@ from db.clock import db_now
 from db.engine import Database
 from db.events import events_after
 from db.jobs import attempts_of
-from db.rows import JobRow
+from db.rows import JobRow, WorkerRow
 from db.states import FINAL_STATES, State, StopRequest
 from db.stops import request_stop
+from db.workers import live_workers
 from tests.waiting import until
 
 
@@ -36,6 +38,18 @@ def story(database: Database, job_id: str) -> list[tuple[int, str, str | None]]:
     """The job's attempts: number, outcome, reason."""
     with database.read() as session:
         return [(row.attempt, row.outcome, row.reason) for row in attempts_of(session, job_id)]
+
+
+def causes(database: Database, job_id: str) -> list[str | None]:
+    """What ended each of the job's attempts."""
+    with database.read() as session:
+        return [row.cause for row in attempts_of(session, job_id)]
+
+
+def all_workers(database: Database) -> Sequence[WorkerRow]:
+    """Those that live, by name."""
+    with database.read() as session:
+        return live_workers(session)
 
 
 def event_types(database: Database, job_id: str) -> list[str]:

@@ -3,6 +3,7 @@
 import signal
 from collections.abc import Callable
 from datetime import timedelta
+from pathlib import Path
 
 from db.clock import read_now
 from db.engine import Database
@@ -11,7 +12,7 @@ from db.states import State, StopRequest
 from db.stops import request_stop
 from tasks.hints import HintSender
 from tests.integration.conftest import Queued
-from tests.integration.rows import event_types, job_row, story, wait_for
+from tests.integration.rows import all_workers, causes, event_types, job_row, story, wait_for
 from tests.integration.worker_process import Workers, runners_of
 from tests.processes import lives
 from tests.servers import ValkeyServer
@@ -64,6 +65,32 @@ def test_a_killed_worker_takes_its_runners_along_and_another_runs_the_job(
     workers.start()
     assert wait_for(database, job_id).state == State.SUCCEEDED
     assert story(database, job_id) == [(1, "lost", "worker_lost"), (2, "succeeded", "completed")]
+
+
+def test_a_successor_gives_away_at_once_what_a_killed_worker_ran(
+    database: Database, workers: Workers, queued: Queued
+) -> None:
+    worker = workers.start()
+    job_id = queued(seconds=3)
+    wait_for(database, job_id, State.RUNNING)
+    worker.kill()
+    workers.wait_for_exit(worker)
+    workers.start()
+    assert wait_for(database, job_id).state == State.SUCCEEDED
+    assert story(database, job_id) == [(1, "lost", "worker_lost"), (2, "succeeded", "completed")]
+    assert causes(database, job_id)[0] == "Worker cpu-0 died."
+
+
+def test_a_worker_of_the_same_name_in_another_home_is_no_successor(
+    database: Database, workers: Workers, queued: Queued, tmp_path: Path
+) -> None:
+    workers.start()
+    job_id = queued(seconds=5)
+    wait_for(database, job_id, State.RUNNING)
+    workers.start(home=str(tmp_path / "elsewhere"))
+    until(lambda: [worker.name for worker in all_workers(database)] == ["cpu-0", "cpu-0"], what="two of that name")
+    assert wait_for(database, job_id).state == State.SUCCEEDED
+    assert story(database, job_id) == [(1, "succeeded", "completed")]
 
 
 def test_a_frozen_worker_s_job_is_given_away_and_its_runner_ends(
