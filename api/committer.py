@@ -7,6 +7,7 @@ its own answer: what one of them sends can make no other one fail.
 import asyncio
 import threading
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 import structlog
@@ -21,6 +22,7 @@ from db.engine import Database
 from db.group import Outcome, Queued, Submission, submit_group
 from db.hints import Hint, next_hints
 from db.owners import valid_keys
+from db.rows import JobRow
 
 log = structlog.get_logger()
 
@@ -85,7 +87,9 @@ class Committer:
                 return
             answers = self._answers(some)
             for loop in {request.loop for request in some}:
-                loop.call_soon_threadsafe(_settle, [pair for pair in answers if pair[0].loop is loop])
+                # A loop that has ended has nobody who waits.
+                with suppress(RuntimeError):
+                    loop.call_soon_threadsafe(_settle, [pair for pair in answers if pair[0].loop is loop])
 
     def _answers(self, requests: Sequence[_Request]) -> Sequence[tuple[_Request, Answer | Exception]]:
         try:
@@ -110,22 +114,38 @@ class Committer:
             return self._commit(requests)
 
     def _commit(self, requests: Sequence[_Request]) -> Sequence[tuple[_Request, Answer | Exception]]:
-        with self._database.write() as session:
-            valid = valid_keys(session, {request.key_sha256 for request in requests})
-            allowed = [request for request in requests if request.key_sha256 in valid]
-            outcomes = submit_group(session, [request.submission for request in allowed], COUNT_UP_TO)
-            waits = Waits(session)
-            answers = [_answer(waits, request, outcome) for request, outcome in zip(allowed, outcomes, strict=True)]
-            queues = {
-                request.submission.new.queue
-                for request, outcome in zip(allowed, outcomes, strict=True)
-                if isinstance(outcome, Queued)
-            }
-            hints = self._mark(session, queues)
+        written: list[str] = []
+        queues: set[str] = set()
+        hints: Mapping[str, Sequence[Hint]] = {}
+        answers: Sequence[tuple[_Request, Answer | Exception]] = ()
+        try:
+            with self._database.write() as session:
+                valid = valid_keys(session, {request.key_sha256 for request in requests})
+                allowed = [request for request in requests if request.key_sha256 in valid]
+                refused = [(request, key_unknown()) for request in requests if request.key_sha256 not in valid]
+                outcomes = submit_group(session, [request.submission for request in allowed], COUNT_UP_TO)
+                waits = Waits(session)
+                for request, outcome in zip(allowed, outcomes, strict=True):
+                    if isinstance(outcome, Queued):
+                        written.append(outcome.job_id)
+                        queues.add(request.submission.new.queue)
+                answered = [(one, _answer(waits, one, outcome)) for one, outcome in zip(allowed, outcomes, strict=True)]
+                answers = [*answered, *refused]
+                hints = self._mark(session, queues)
+        except OperationalError:
+            # Perhaps only the word that it had committed was lost.
+            if not self._is_kept(written):
+                raise
         for queue in queues:
             self._hinter.pass_on(queue, hints.get(queue))
-        refused = [(request, key_unknown()) for request in requests if request.key_sha256 not in valid]
-        return [*zip(allowed, answers, strict=True), *refused]
+        return answers
+
+    def _is_kept(self, written: Sequence[str]) -> bool:
+        """Whether a transaction committed: all its jobs are there, or none. Raises what the database says."""
+        if not written:
+            return False
+        with self._database.read() as session:
+            return session.get(JobRow, written[-1]) is not None
 
     def _mark(self, session: Session, queues: set[str]) -> Mapping[str, Sequence[Hint]]:
         """The hints to send after the commit: marked here, they cost no transaction of their own."""

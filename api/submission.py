@@ -13,7 +13,7 @@ from api.services import Services
 from api.spec_inputs import file_ids_of, has_inputs, missing_inputs
 from api.submission_bodies import MOST_ERRORS, SubmissionBody
 from api.webhooks import webhook_errors
-from db.bulk import Accepted, BulkKey, submit_all
+from db.bulk import Accepted, BulkKey, Turns, reserve_turns, submit_all
 from db.group import Submission
 from db.owners import KeyHolder
 from db.rows import JobRow
@@ -78,24 +78,35 @@ def _accept_many(
 ) -> Sequence[Accepted]:
     news = [_new_job(services, holder, body) for body in bodies]
     keys = [] if key is None else [BulkKey(f"{key}#{i}", _sha256(body)) for i, body in enumerate(bodies)]
+    turns: Turns = {}
     try:
+        if not services.database.is_sqlite:
+            with services.database.write() as session:
+                _check_inputs(session, holder, bodies, keys)
+                turns = reserve_turns(session, holder.owner_id, news, keys)
         with services.database.write() as session:
-            errors = [
-                FieldError(f"{index}.{error.field}", error.message, error.code)
-                for index, body in enumerate(bodies)
-                for error in missing_inputs(session, body.spec, holder.owner_id, body.after)
-                # A retry is answered even if the file that it names was deleted since.
-                if not keys or not _is_known(session, holder, keys[index])
-            ]
-            if errors:
-                raise invalid(errors[:MOST_ERRORS])
-            return submit_all(session, holder.owner_id, news, keys)
+            _check_inputs(session, holder, bodies, keys)
+            return submit_all(session, holder.owner_id, news, keys, turns)
     except IdempotencyConflict as exc:
         raise key_reused() from exc
     except UnknownReference as exc:
         identifier, index = exc.args
         error = _unknown(bodies[index], identifier)
         raise invalid([FieldError(f"{index}.{error.field}", error.message, error.code)]) from exc
+
+
+def _check_inputs(
+    session: Session, holder: KeyHolder, bodies: Sequence[SubmissionBody], keys: Sequence[BulkKey]
+) -> None:
+    errors = [
+        FieldError(f"{index}.{error.field}", error.message, error.code)
+        for index, body in enumerate(bodies)
+        for error in missing_inputs(session, body.spec, holder.owner_id, body.after)
+        # A retry is answered even if the file that it names was deleted since.
+        if not keys or not _is_known(session, holder, keys[index])
+    ]
+    if errors:
+        raise invalid(errors[:MOST_ERRORS])
 
 
 def _is_known(session: Session, holder: KeyHolder, key: BulkKey) -> bool:

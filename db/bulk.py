@@ -2,9 +2,10 @@
 else can write meanwhile, and leases have to be renewed."""
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import chain
 from typing import Any
 
 from sqlalchemy import insert, select
@@ -21,6 +22,12 @@ from db.webhooks import first_values, webhook_values
 
 # Well below what any database takes as the number of values in one statement.
 _AT_ONCE = 500
+
+
+# An owner, a queue and a precedence; the jobs of one line follow each other.
+_Line = tuple[str, str, int]
+# Fair tags that are reserved already.
+Turns = Mapping[_Line, Sequence[int]]
 
 
 @dataclass(frozen=True)
@@ -41,18 +48,44 @@ class BulkKey:
     body_sha256: str
 
 
-def submit_all(session: Session, owner_id: str, news: Sequence[NewJob], keys: Sequence[BulkKey] = ()) -> list[Accepted]:
+def reserve_turns(session: Session, owner_id: str, news: Sequence[NewJob], keys: Sequence[BulkKey] = ()) -> Turns:
+    """Look at what ``submit_all`` is about to be given, and reserve the owner's fair tags for it. Raises as that does.
+
+    To be done in a short transaction of its own where transactions run side by side: the owner's clock stays locked
+    until its end, and whatever else the owner submits waits for that. The tags of jobs that are not written after all
+    are turns that the owner misses.
+    """
+    _earlier_ones, fresh, states = _checked(session, owner_id, news, keys)
+    waiting = _waiting(fresh, states)
+    counts = Counter(_line(new) for index, new in fresh if index not in waiting)
+    return {line: reserve_tags(session, *line, counts[line]) for line in sorted(counts)}
+
+
+def submit_all(
+    session: Session,
+    owner_id: str,
+    news: Sequence[NewJob],
+    keys: Sequence[BulkKey] = (),
+    turns: Turns | None = None,
+) -> list[Accepted]:
     """Write all jobs, which belong to one owner, in order; ``keys`` has one for each, or none. Raises
     ``UnknownReference`` and ``IdempotencyConflict``, with the index of the item as ``args[1]``."""
-    earlier = _earlier(session, owner_id, keys)
-    fresh = [(index, new) for index, new in enumerate(news) if index not in earlier]
-    _check_owned(session, FileRow, owner_id, ((index, new.file_ids) for index, new in fresh))
-    states = _check_owned(session, JobRow, owner_id, ((index, new.after) for index, new in fresh))
+    earlier, fresh, states = _checked(session, owner_id, news, keys)
     now = read_now(session)
-    written = write_jobs(session, fresh, now, states)
+    written = write_jobs(session, fresh, now, states, turns or {})
     if keys:
         keep_keys(session, [(owner_id, keys[index], job.job_id) for index, job in written.items()], now)
     return [earlier.get(index) or written[index] for index in range(len(news))]
+
+
+def _checked(
+    session: Session, owner_id: str, news: Sequence[NewJob], keys: Sequence[BulkKey]
+) -> tuple[Mapping[int, Accepted], Sequence[tuple[int, NewJob]], Mapping[str, str | None]]:
+    """What the keys already stand for, the rest, and the states of the jobs that the rest is to run after."""
+    earlier = _earlier(session, owner_id, keys)
+    fresh = [(index, new) for index, new in enumerate(news) if index not in earlier]
+    _check_owned(session, FileRow, owner_id, ((index, new.file_ids) for index, new in fresh))
+    return earlier, fresh, _check_owned(session, JobRow, owner_id, ((index, new.after) for index, new in fresh))
 
 
 def keep_keys(session: Session, kept: Iterable[tuple[str, BulkKey, str]], now: datetime) -> None:
@@ -103,16 +136,16 @@ def _check_owned(
 
 
 def write_jobs(
-    session: Session, fresh: Sequence[tuple[int, NewJob]], now: datetime, states: Mapping[str, str | None]
+    session: Session,
+    fresh: Sequence[tuple[int, NewJob]],
+    now: datetime,
+    states: Mapping[str, str | None],
+    reserved: Turns,
 ) -> dict[int, Accepted]:
     """Write jobs whose references were checked, with their first events; ``states`` are those of the jobs that they
-    are to run after."""
-    waiting = {
-        index
-        for index, new in fresh
-        if new.run_at is not None or any(states[after] != State.SUCCEEDED for after in new.after)
-    }
-    turns = _turns(session, (new for index, new in fresh if index not in waiting))
+    are to run after. Tags that are not ``reserved`` are reserved here."""
+    waiting = _waiting(fresh, states)
+    turns = _turns(session, (new for index, new in fresh if index not in waiting), reserved)
     accepted: dict[int, Accepted] = {}
     jobs: list[dict[str, Any]] = []
     for index, new in fresh:
@@ -133,13 +166,26 @@ def write_jobs(
     return accepted
 
 
-def _turns(session: Session, queued: Iterable[NewJob]) -> Mapping[tuple[str, str, int], Iterator[int]]:
+def _waiting(fresh: Sequence[tuple[int, NewJob]], states: Mapping[str, str | None]) -> Set[int]:
+    return {
+        index
+        for index, new in fresh
+        if new.run_at is not None or any(states[after] != State.SUCCEEDED for after in new.after)
+    }
+
+
+def _turns(session: Session, queued: Iterable[NewJob], reserved: Turns) -> Mapping[_Line, Iterator[int]]:
     """The fair tags of each owner's jobs of each queue and precedence."""
     counts = Counter(map(_line, queued))
-    return {line: iter(reserve_tags(session, *line, counts[line])) for line in sorted(counts)}
+    tags: dict[_Line, Iterator[int]] = {}
+    for line in sorted(counts):
+        ready = reserved.get(line, ())
+        missing = counts[line] - len(ready)
+        tags[line] = chain(ready, reserve_tags(session, *line, missing) if missing > 0 else ())
+    return tags
 
 
-def _line(new: NewJob) -> tuple[str, str, int]:
+def _line(new: NewJob) -> _Line:
     return new.owner_id, new.queue, 9 - new.priority
 
 

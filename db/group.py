@@ -1,7 +1,8 @@
 """Accepting the submissions of many requests in one transaction: one commit, and one wait for the disk, for all.
 
 Only jobs that can be queued at once and name nothing of their owner's come here: nothing about one of them can make
-another one fail or wait. What an idempotency key says is answered for each apart.
+another one fail, nor wait for longer than a moment, as their owners' clocks are locked for no longer. What an
+idempotency key says is answered for each apart.
 """
 
 from bisect import bisect_left
@@ -92,7 +93,7 @@ def _write(
     if not fresh:
         return {}
     now = read_now(session)
-    written = write_jobs(session, fresh, now, {})
+    written = write_jobs(session, fresh, now, {}, {})
     keyed = [(submissions[i].new.owner_id, submissions[i].key, job.job_id) for i, job in written.items()]
     keep_keys(session, [(owner_id, key, job_id) for owner_id, key, job_id in keyed if key is not None], now)
     ahead: dict[str, int] = {}

@@ -7,14 +7,17 @@ from typing import cast
 import pytest
 from sqlalchemy.exc import IntegrityError
 
+import api.submission
 from api.services import Services
 from api.submission import accept_many
 from api.submission_bodies import SubmissionBodies
+from db.bulk import Accepted, submit_all
 from db.engine import Database
 from db.owners import KeyHolder
 from db.states import State
 from db.submit import IdempotencyConflict, NewJob, UnknownReference, submit, submit_once
 from tasks.registry import load_kinds
+from tests.integration.conftest import make_owner
 from tests.integration.rows import event_types, job_row
 
 
@@ -90,3 +93,27 @@ def test_one_key_makes_one_set_of_jobs_from_many_threads(database: Database, own
     with ThreadPoolExecutor(8) as pool:
         (only,) = set(pool.map(attempt, range(32)))
     assert len(set(only)) == 2
+
+
+def test_a_long_bulk_holds_up_no_submission(postgres_database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    """SQLite has one writer at a time; there a bulk is short instead."""
+    database = postgres_database
+    owner_id, other_id = make_owner(database, "ada"), make_owner(database, "ben")
+    kinds = load_kinds(("tests.unit.api.kinds",))
+    body = {"kind": "add_numbers", "spec": {"a": 1, "b": 2}}
+    bodies = SubmissionBodies(kinds).validate_many([body] * 3)
+    services = cast(Services, SimpleNamespace(database=database, kinds=kinds))
+    meanwhile: list[str] = []
+
+    def slowly(*arguments: object) -> list[Accepted]:
+        written = submit_all(*arguments)  # type: ignore[arg-type]
+        for owner in (owner_id, other_id):
+            # One that had to wait would break at the lock's timeout.
+            with database.write() as session:
+                meanwhile.append(submit(session, new_job(owner)).id)
+        return written
+
+    monkeypatch.setattr(api.submission, "submit_all", slowly)
+    jobs = accept_many(services, KeyHolder(owner_id, "ada", admin=False), bodies, None)
+    tags = [job_row(database, job_id).fair_tag for job_id in [*(job.job_id for job in jobs), *meanwhile]]
+    assert tags == [0, 1, 2, 3, 0]

@@ -1,7 +1,7 @@
 """Submissions that come at once are committed together, and each gets the answer that it would get alone."""
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 
 import pytest
 from fastapi.testclient import TestClient
@@ -156,6 +156,30 @@ def test_a_database_that_is_away_is_told_to_all_and_found_again(
         answer = client.post("/v1/jobs", json=COUNT)
         assert (answer.status_code, answer.json()["code"]) == (503, "database_unavailable")
     assert [answer.status_code for answer in together((COUNT, None), (COUNT, None))] == [202, 202]
+
+
+@pytest.mark.parametrize("committed", [True, False])
+def test_a_commit_that_nobody_heard_the_end_of(
+    client: TestClient, serving: Serving, monkeypatch: pytest.MonkeyPatch, committed: bool
+) -> None:
+    database = serving.services.database
+    original = database.write
+
+    @contextmanager
+    def broken() -> Iterator[Session]:
+        """As a connection does that goes just after the commit, or just before."""
+        with original() as session:
+            yield session
+            if not committed:
+                raise OperationalError("COMMIT", None, Exception("gone"))
+        raise OperationalError("COMMIT", None, Exception("gone"))
+
+    with monkeypatch.context() as breaking:
+        breaking.setattr(database, "write", broken)
+        answer = client.post("/v1/jobs", json=COUNT)
+    jobs = client.get("/v1/jobs").json()["jobs"]
+    assert answer.status_code == (202 if committed else 503)
+    assert [job["id"] for job in jobs] == ([answer.json()["id"]] if committed else [])
 
 
 def test_a_key_that_was_revoked_a_moment_ago_submits_nothing(client: TestClient, serving: Serving) -> None:
