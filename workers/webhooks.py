@@ -83,15 +83,15 @@ class Deliverer:
         loop = asyncio.get_running_loop()
         try:
             await loop.run_in_executor(database, self._write_down, outcomes)
-        except OperationalError:
+        except Exception as exc:  # noqa: BLE001 - told by `_warn`
             # If it takes too long, another worker delivers them again.
             self._outcomes = outcomes + self._outcomes
-            log.warning("webhook_outcomes_not_written", outcomes=len(outcomes))
+            _warn("webhook_outcomes_not_written", exc)
             return
         try:
             taken = await loop.run_in_executor(database, self._take, room, busy)
-        except OperationalError:
-            log.warning("webhooks_not_taken")
+        except Exception as exc:  # noqa: BLE001 - told by `_warn`
+            _warn("webhooks_not_taken", exc)
             return
         for delivery in taken:
             task = asyncio.create_task(self._deliver(delivery, asked_at))
@@ -164,6 +164,11 @@ def outcome_of(delivery: Delivery, status: int) -> Outcome:
         return Outcome(delivery, status, "The receiver answered 410: it wants no more.", gone=True)
     hint = "; redirects are not followed" if HTTPStatus.MULTIPLE_CHOICES <= status < HTTPStatus.BAD_REQUEST else ""
     return Outcome(delivery, status, f"The receiver answered {status}{hint}.", pause=pause_after(delivery.tries + 1))
+
+
+def _warn(event: str, exc: Exception) -> None:
+    """A database that is away is nothing unusual. Whatever else it is must not end a worker and its jobs."""
+    log.warning(event, error=type(exc).__name__, exc_info=None if isinstance(exc, OperationalError) else exc)
 
 
 def _report(outcome: Outcome) -> None:
