@@ -5,6 +5,7 @@ b  Celery with a SQLAlchemy result backend on the same database      } warm work
 c  Turnout: a no-op kind through a real worker and real runners      }
 d  submissions over HTTP with one API process: FastAPI with `delay()`, Turnout, and Turnout's bulk of 10,000
 e  Turnout: from accepted to started on an idle worker
+s  Turnout: what each stage of c and d costs, timed inside of the processes
 
 ``python -P -m bench.queue [--only c e] [--database sqlite] [--jobs 2000] [--pairs 3]``, with PYTHONPATH=. Every
 measurement begins with an empty database and new processes. Nothing else should run meanwhile.
@@ -30,7 +31,7 @@ Measure = Callable[[], Run]
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--only", nargs="+", choices="abcde", default=list("abcde"), help="these parts (default all)")
+    parser.add_argument("--only", nargs="+", choices="abcdes", default=list("abcdes"), help="these parts (default all)")
     parser.add_argument("--database", nargs="+", choices=[SQLITE, POSTGRESQL], default=[SQLITE, POSTGRESQL])
     parser.add_argument("--jobs", type=int, default=2000, help="in each of a, b and c (default 2000)")
     parser.add_argument("--submissions", type=int, default=4000, help="in d (default 4000)")
@@ -57,7 +58,7 @@ def main() -> int:
 
 def parts(servers: Servers, database: str, arguments: argparse.Namespace) -> Iterator[tuple[str, Measure]]:
     """The measurements that were asked for, with their names."""
-    ports = free_ports(5)
+    ports = free_ports(6)
     body = b'{"kind":"do_nothing","spec":{}}'
     load = Load(ports[0], arguments.clients, arguments.submissions, body)
     jobs, slots, threads = arguments.jobs, arguments.slots, arguments.threads
@@ -80,6 +81,9 @@ def parts(servers: Servers, database: str, arguments: argparse.Namespace) -> Ite
         "e": {
             "e Turnout, one by one": lambda: turnout_runs.run_one_by_one(turnout(ports[4]), arguments.singles, slots)
         },
+    }
+    offered["s"] = {
+        "s stages": lambda: turnout_runs.run_stages(turnout(ports[5]), jobs, slots, with_port(load, ports[5]))
     }
     for part in arguments.only:
         yield from offered[part].items()

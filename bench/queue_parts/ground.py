@@ -24,11 +24,13 @@ _T = TypeVar("_T")
 
 @dataclass
 class Run:
-    """One measurement. ``cpu_ms`` is by process and per job; ``millis`` are the latencies of single jobs."""
+    """One measurement. ``cpu_ms`` is by process and per job; ``millis`` are the latencies of single jobs; ``stages``
+    are calls, milliseconds and CPU-milliseconds a job."""
 
     per_second: float
     cpu_ms: Mapping[str, float] = field(default_factory=dict)
     millis: Mapping[str, list[float]] = field(default_factory=dict)
+    stages: Mapping[str, tuple[float, float, float]] = field(default_factory=dict)
 
 
 class Servers:

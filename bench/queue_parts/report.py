@@ -10,6 +10,7 @@ Runs = Mapping[tuple[str, str], Sequence[Run]]
 BARE, RESULTS, OURS = "a bare Celery", "b Celery with results", "c Turnout"
 PLAIN_HTTP, HTTP, BULK = "d FastAPI and delay()", "d Turnout, HTTP", "d Turnout, bulk"
 ONE_BY_ONE = "e Turnout, one by one"
+STAGES = "s stages"
 WANTED_OF_BARE, WANTED_OF_RESULTS = 0.8, 5.0
 WANTED_HTTP, WANTED_BULK = 2_000.0, 20_000.0
 WANTED_P50_MS, WANTED_P99_MS = 10.0, 50.0
@@ -23,6 +24,7 @@ def report(runs: Runs) -> int:
         print(f"{database}: medians of {max(map(len, mine.values()))}")
         _rates(mine)
         _costs(mine)
+        _stages(mine.get(STAGES, ()))
         verdicts += _verdicts(mine)
         print()
     return 0 if all(verdicts) else 1
@@ -35,7 +37,7 @@ def per_second(runs: Sequence[Run]) -> float:
 def _rates(mine: Mapping[str, Sequence[Run]]) -> None:
     print(f"  {'':<24} {'per second':>10}   {'(least to most)':<18} over a  over b  over FastAPI")
     for name, runs in mine.items():
-        if name == ONE_BY_ONE:
+        if name in (ONE_BY_ONE, STAGES):
             continue
         rates = [run.per_second for run in runs]
         kind = (BARE, RESULTS) if name in (BARE, RESULTS, OURS) else (PLAIN_HTTP,)
@@ -53,11 +55,24 @@ def _costs(mine: Mapping[str, Sequence[Run]]) -> None:
     names = list(dict.fromkeys(process for runs in mine.values() for run in runs for process in run.cpu_ms))
     print(f"\n  {'CPU-ms a job':<24} " + "".join(f"{name:>11}" for name in [*names, "all"]))
     for name, runs in mine.items():
+        if name == STAGES:
+            continue
         costs = {process: statistics.median(run.cpu_ms.get(process, 0) for run in runs) for process in names}
         # The clients are the benchmark's own.
         whole = sum(value for process, value in costs.items() if process != "clients")
         cells = [f"{costs[process]:11.3f}" if costs[process] else f"{'-':>11}" for process in names]
         print(f"  {name:<24} " + "".join(cells) + f"{whole:11.3f}")
+
+
+def _stages(runs: Sequence[Run]) -> None:
+    names = list(dict.fromkeys(name for run in runs for name in run.stages))
+    if names:
+        print(f"\n  {'stage, timed inside the process':<32} {'calls a job':>12} {'ms a job':>10} {'CPU-ms a job':>13}")
+    for name in names:
+        calls, wall, cpu = (
+            statistics.median(run.stages[name][i] for run in runs if name in run.stages) for i in (0, 1, 2)
+        )
+        print(f"  {name:<32} {calls:12.3f} {wall:10.3f} {cpu:13.3f}")
 
 
 def _latencies(runs: Sequence[Run]) -> dict[str, tuple[float, float, float]]:

@@ -36,11 +36,11 @@ class Turnout:
         self.engine: Engine = create_engine(ground.database_url)
 
     @contextmanager
-    def serving(self, *profiler: str) -> Iterator[httpx.Client]:
-        """The API, and a client that is let in. ``profiler`` are arguments to run its module under."""
+    def serving(self, *, staged: bool = False) -> Iterator[httpx.Client]:
+        """The API, and a client that is let in."""
         with self.ground.process("setup", *PYTHON, "api.setup", **self.variables) as setup:
             setup.wait(60)
-        with self.ground.process("api", *PYTHON, *profiler, "api", **self.variables):
+        with self.ground.process("api", *PYTHON, *self._staged("api", staged), "api", **self.variables):
             wait_for(lambda: listens(self.port), "the API")
             headers = {"Authorization": f"Bearer {self.key}"}
             address = f"http://127.0.0.1:{self.port}"
@@ -49,14 +49,24 @@ class Turnout:
         self.engine.dispose()
 
     @contextmanager
-    def worker(self, client: httpx.Client, slots: int) -> Iterator[psutil.Process]:
+    def worker(self, client: httpx.Client, slots: int, *, staged: bool = False) -> Iterator[psutil.Process]:
         """A warm cpu worker."""
-        command = [*PYTHON, "workers", "--queue", "cpu", "--slots", str(slots)]
+        command = [*PYTHON, *self._staged("workers", staged), "workers", "--queue", "cpu", "--slots", str(slots)]
         with self.ground.process("worker", *command, **self.variables) as worker:
             wait_for(lambda: client.get("/v1/workers").json()["workers"], "the worker")
             submit_bulk(client, _WARM_UP)
             self.wait_until_done()
             yield worker
+
+    def _staged(self, module: str, staged: bool) -> tuple[str, ...]:
+        return ("bench.queue_parts.staged", str(self.ground.home / f"{module}-stages.json")) if staged else ()
+
+    def stages(self, module: str, jobs: int) -> dict[str, tuple[float, float, float]]:
+        """Of a process that ran staged and has ended: calls, milliseconds and CPU-milliseconds a job, by stage."""
+        sums = json.loads((self.ground.home / f"{module}-stages.json").read_text())
+        return {
+            stage: (calls / jobs, 1000 * wall / jobs, 1000 * cpu / jobs) for stage, (calls, wall, cpu) in sums.items()
+        }
 
     @property
     def key(self) -> str:
@@ -113,6 +123,20 @@ def run_jobs(turnout: Turnout, jobs: int, slots: int) -> Run:
     if len(ends) != jobs:
         raise RuntimeError(f"{len(ends)} jobs instead of {jobs}")
     return Run(jobs / (max(ends) - began), cost)
+
+
+def run_stages(turnout: Turnout, jobs: int, slots: int, load: Load) -> Run:
+    """Where the time goes: in the API for submissions one by one, in the worker for no-op jobs."""
+    with turnout.serving(staged=True):
+        post_many(turnout.ground, replace(load, key=turnout.key, count=jobs), warm_up=0)
+    submissions = turnout.stages("api", jobs)
+    with turnout.serving() as client, turnout.worker(client, slots, staged=True):
+        submit_bulk(client, jobs)
+        turnout.wait_until_done()
+    # What was submitted before runs, too.
+    ended = turnout.stages("workers", 2 * jobs + _WARM_UP)
+    stages = {f"submit: {name}": cost for name, cost in submissions.items()}
+    return Run(0, stages=stages | {f"run: {name}": cost for name, cost in ended.items()})
 
 
 def run_submissions(turnout: Turnout, load: Load) -> Run:
