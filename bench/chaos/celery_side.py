@@ -14,6 +14,7 @@ from kombu.exceptions import OperationalError
 from sqlalchemy import text
 
 from bench.chaos import witness
+from bench.chaos.canceller import Canceller
 from bench.chaos.evidence import End, Evidence
 from bench.chaos.ledger import append
 from bench.chaos.parts import PYTHON, Part, clean_environment, wait_for
@@ -46,6 +47,7 @@ class CelerySide:
             for number in range(WORKERS)
         ]
         self._app = Celery("chaos-submitter", broker=stand.broker_url)
+        self._canceller = Canceller(self._revoke)
         self._thread: threading.Thread | None = None
 
     def start(self) -> None:
@@ -56,6 +58,7 @@ class CelerySide:
     def submit(self, stream: Sequence[Planned], seconds: float) -> None:
         self._thread = threading.Thread(target=self._submit_all, args=(stream, seconds), daemon=True)
         self._thread.start()
+        self._canceller.start()
 
     def is_done(self) -> bool:
         if self._thread is not None and self._thread.is_alive():
@@ -66,7 +69,9 @@ class CelerySide:
         return bool(ended >= len(self._stand.ledger.accepted))
 
     def end(self) -> Evidence:
+        self._canceller.close()
         stand = self._stand
+        stand.trouble += self._canceller.failures
         stand.ledger.read()
         with stand.engine.connect() as connection:
             rows = list(connection.execute(text("SELECT task_id, status, result FROM celery_taskmeta")))
@@ -78,6 +83,7 @@ class CelerySide:
             writes=writes,
             ends={row.task_id: _end(entries[row.task_id], row) for row in rows if row.task_id in entries},
             harms=stand.harms,
+            cancelled=self._canceller.cancelled,
             waiting=self._unacknowledged(),
             wall_minus_monotonic=stand.wall_minus_monotonic,
             trouble=stand.trouble,
@@ -98,9 +104,20 @@ class CelerySide:
             with suppress(OperationalError, redis.RedisError, OSError):
                 self._app.send_task("run_planned", args=(one.kind, spec), task_id=f"task-{one.entry}")
                 append(self._stand.ledger.path, "accepted", one.entry, f"task-{one.entry}", time.monotonic())
+                if one.cancel_after is not None:
+                    self._canceller.expect(f"task-{one.entry}", one.cancel_after)
                 return True
             time.sleep(0.1)
         return False
+
+    def _revoke(self, task_id: str) -> None:
+        give_up_at = time.monotonic() + _PATIENCE_SECONDS
+        while time.monotonic() < give_up_at:
+            with suppress(OperationalError, redis.RedisError, OSError):
+                self._app.control.revoke(task_id, terminate=True)
+                return
+            time.sleep(0.1)
+        raise TimeoutError(f"{task_id} could not be revoked in {_PATIENCE_SECONDS} s")
 
     def _unacknowledged(self) -> frozenset[str]:
         """What Redis still holds: queued, or with a worker that is gone, until the visibility timeout of an hour."""

@@ -247,16 +247,17 @@ FAULTS: Sequence[Fault] = (
         _shift_clock,
         _STOP_SECONDS + 1,
         2,
-        fits=lambda stand: stand.faketime is not None and stand.postgres is not None and stand.api is not None,
+        fits=lambda stand: stand.faketime is not None and stand.postgres is not None,
     ),
 )
 
 
 def schedule(stand: Stand, dice: random.Random, rounds: float, names: Sequence[str] = ()) -> Sequence[Fault]:
-    """The faults to come, in a shuffled order: each as often as its share, times ``rounds``; or those named."""
+    """The faults to come, in a shuffled order: each as often as its share, times ``rounds``; or those named. One that
+    does not fit is left out; the others' order is the same on every stand."""
     if names:
         known = {fault.name: fault for fault in FAULTS}
         return [known[name] for name in names if known[name].fits(stand)]
-    drawn = [fault for fault in FAULTS if fault.fits(stand) for _ in range(max(1, round(fault.share * rounds)))]
+    drawn = [fault for fault in FAULTS for _ in range(max(1, round(fault.share * rounds)))]
     dice.shuffle(drawn)
-    return drawn
+    return [fault for fault in drawn if fault.fits(stand)]

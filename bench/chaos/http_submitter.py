@@ -1,7 +1,6 @@
 """Submits the stream over HTTP as a program does that means to lose none and to double none: most in bulk, the rest one
 by one, each request as often as it takes under an ``Idempotency-Key`` of its own."""
 
-import heapq
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -9,6 +8,7 @@ from typing import Any
 
 import httpx
 
+from bench.chaos.canceller import Canceller
 from bench.chaos.evidence import Cancelled
 from bench.chaos.ledger import Ledger, append
 from bench.chaos.receiver import Receiver
@@ -28,12 +28,10 @@ class HttpSubmitter:
         self._url, self._ledger = url, str(ledger.path)
         self._watchers, self._receiver = watchers, receiver
         self._headers = {"Authorization": f"Bearer {key}"}
-        self._to_cancel: list[tuple[float, str]] = []
-        self._lock = threading.Lock()
         self._threads: list[threading.Thread] = []
-        self._ending = threading.Event()
-        self.cancelled: list[Cancelled] = []
-        self.failures: list[str] = []
+        self._client_of_canceller = self._client()
+        self._canceller = Canceller(self._cancel)
+        self._failures: list[str] = []
 
     def submit(self, stream: Sequence[Planned], seconds: float) -> None:
         cut = int(len(stream) * _BULK_SHARE)
@@ -44,24 +42,32 @@ class HttpSubmitter:
             (self._submit_one_by_one, (single[1::2], seconds)),
         ]
         self._threads = [threading.Thread(target=self._guarded, args=(do, *words), daemon=True) for do, words in work]
-        self._canceller = threading.Thread(target=self._guarded, args=(self._cancel_all,), daemon=True)
-        for thread in (*self._threads, self._canceller):
+        for thread in self._threads:
             thread.start()
+        self._canceller.start()
 
     @property
     def finished(self) -> bool:
         return not any(thread.is_alive() for thread in self._threads)
 
+    @property
+    def cancelled(self) -> Sequence[Cancelled]:
+        return self._canceller.cancelled
+
+    @property
+    def failures(self) -> Sequence[str]:
+        return [*self._failures, *self._canceller.failures]
+
     def close(self) -> None:
-        """Once everything ended: nothing is left to cancel."""
-        self._ending.set()
-        self._canceller.join(60)
+        """Once everything ended."""
+        self._canceller.close()
+        self._client_of_canceller.close()
 
     def _guarded(self, do: Callable[..., None], *words: object) -> None:
         try:
             do(*words)
         except (RuntimeError, TimeoutError) as exc:
-            self.failures.append(str(exc))
+            self._failures.append(str(exc))
 
     def _submit_in_bulk(self, stream: Sequence[Planned], seconds: float) -> None:
         with self._client() as client:
@@ -97,19 +103,10 @@ class HttpSubmitter:
         if self._receiver.wants(one.entry):
             self._receiver.expect(job_id)
         if one.cancel_after is not None:
-            with self._lock:
-                heapq.heappush(self._to_cancel, (time.monotonic() + one.cancel_after, job_id))
+            self._canceller.expect(job_id, one.cancel_after)
 
-    def _cancel_all(self) -> None:
-        with self._client() as client:
-            while not self._ending.wait(0.02):
-                with self._lock:
-                    due = self._to_cancel and self._to_cancel[0][0] <= time.monotonic()
-                    job_id = heapq.heappop(self._to_cancel)[1] if due else None
-                if job_id is not None:
-                    asked_at = time.monotonic()
-                    self._insist(client, f"/v1/jobs/{job_id}/cancel", None, None)
-                    self.cancelled.append(Cancelled(job_id, asked_at))
+    def _cancel(self, job_id: str) -> None:
+        self._insist(self._client_of_canceller, f"/v1/jobs/{job_id}/cancel", None, None)
 
     def _insist(self, client: httpx.Client, path: str, body: object, key: str | None) -> Any:
         """Send until it is answered. A conflict is an answer to a cancel that came too late."""

@@ -169,7 +169,7 @@ def cancel_latencies(evidence: Evidence) -> Sequence[float]:
     ended = {
         write.job_id: write.at - evidence.wall_minus_monotonic
         for write in evidence.writes
-        if write.ends and write.new_state == "cancelled"
+        if write.ends and write.new_state in ("cancelled", "REVOKED")
     }
     return [ended[one.job_id] - one.asked_at for one in evidence.cancelled if one.job_id in ended]
 

@@ -63,13 +63,15 @@ _CELERY_SQLITE = """
 CREATE TABLE chaos_witness (seq INTEGER PRIMARY KEY AUTOINCREMENT, job_id TEXT NOT NULL, old_state TEXT,
   new_state TEXT NOT NULL, attempt INTEGER NOT NULL, new_result INTEGER NOT NULL, at REAL NOT NULL)
 ;;
-CREATE TRIGGER chaos_witness_inserted AFTER INSERT ON celery_taskmeta WHEN NEW.status IN ('SUCCESS', 'FAILURE')
+CREATE TRIGGER chaos_witness_inserted AFTER INSERT ON celery_taskmeta
+WHEN NEW.status IN ('SUCCESS', 'FAILURE', 'REVOKED')
 BEGIN
   INSERT INTO chaos_witness (job_id, old_state, new_state, attempt, new_result, at)
   VALUES (NEW.task_id, NULL, NEW.status, 0, NEW.result IS NOT NULL, (julianday('now') - 2440587.5) * 86400.0);
 END
 ;;
-CREATE TRIGGER chaos_witness_updated AFTER UPDATE ON celery_taskmeta WHEN NEW.status IN ('SUCCESS', 'FAILURE')
+CREATE TRIGGER chaos_witness_updated AFTER UPDATE ON celery_taskmeta
+WHEN NEW.status IN ('SUCCESS', 'FAILURE', 'REVOKED')
 BEGIN
   INSERT INTO chaos_witness (job_id, old_state, new_state, attempt, new_result, at)
   VALUES (NEW.task_id, OLD.status, NEW.status, 0, NEW.result IS NOT OLD.result,
@@ -89,7 +91,7 @@ BEGIN
 END $$
 ;;
 CREATE TRIGGER chaos_witness_tasks AFTER INSERT OR UPDATE ON celery_taskmeta FOR EACH ROW
-WHEN (NEW.status IN ('SUCCESS', 'FAILURE')) EXECUTE FUNCTION chaos_witness_sees()
+WHEN (NEW.status IN ('SUCCESS', 'FAILURE', 'REVOKED')) EXECUTE FUNCTION chaos_witness_sees()
 """
 )
 _STATEMENTS = {
@@ -98,7 +100,7 @@ _STATEMENTS = {
     ("celery_taskmeta", "sqlite"): _CELERY_SQLITE,
     ("celery_taskmeta", "postgresql"): _CELERY_POSTGRESQL,
 }
-FINAL_STATES = frozenset({"succeeded", "failed", "cancelled", "SUCCESS", "FAILURE"})
+FINAL_STATES = frozenset({"succeeded", "failed", "cancelled", "SUCCESS", "FAILURE", "REVOKED"})
 
 
 @dataclass(frozen=True)
