@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from itertools import groupby
 
-from sqlalchemy import exists, select, update
+from sqlalchemy import exists, literal_column, select, update
 from sqlalchemy.orm import Session, aliased
 
 from db.clock import db_now
@@ -14,6 +14,8 @@ from db.rows import DependencyRow, JobRow
 from db.states import Reason, State
 
 _BATCH = 500
+# The partial index serves a condition in its own words only, not a parameter.
+_IS_WAITING = JobRow.state == literal_column(f"'{State.WAITING}'")
 
 
 def settle_waiting(session: Session) -> set[str]:
@@ -29,7 +31,7 @@ def _release_due(session: Session) -> set[str]:
     )
     due = (
         select(JobRow.id)
-        .where(JobRow.state == State.WAITING, (JobRow.run_at.is_(None)) | (JobRow.run_at <= db_now()), ~unmet)
+        .where(_IS_WAITING, (JobRow.run_at.is_(None)) | (JobRow.run_at <= db_now()), ~unmet)
         .limit(_BATCH)
         .with_for_update(skip_locked=True, of=JobRow)
     )
@@ -70,7 +72,7 @@ def _fail_hopeless(session: Session) -> None:
         select(JobRow, earlier.id, earlier.state)
         .join(DependencyRow, DependencyRow.job_id == JobRow.id)
         .join(earlier, earlier.id == DependencyRow.after_id)
-        .where(JobRow.state == State.WAITING, earlier.state.in_((State.FAILED, State.CANCELLED)))
+        .where(_IS_WAITING, earlier.state.in_((State.FAILED, State.CANCELLED)))
         .limit(_BATCH)
         .with_for_update(skip_locked=True, of=JobRow)
     )

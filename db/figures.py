@@ -59,8 +59,10 @@ def _add_hints(session: Session, found: Mapping[str, QueueFigures]) -> None:
 
 
 def _add_leases(session: Session, found: dict[str, QueueFigures], now: datetime) -> None:
-    leases = select(JobRow.queue, JobRow.lease_expires_at).where(JobRow.state == State.RUNNING)
-    for queue, expires_at in session.execute(leases):
+    held = JobRow.lease_expires_at.is_not(None)
+    for queue, expires_at in session.execute(
+        select(JobRow.queue, JobRow.lease_expires_at).where(JobRow.state == State.RUNNING, held)
+    ):
         if expires_at is None:
             raise ValueError("a job runs without a lease")
         figures = found.setdefault(queue, QueueFigures())
@@ -107,7 +109,7 @@ def attempts_ended_after(session: Session, moment: datetime) -> Iterator[EndedAt
             )
             .join(JobRow, JobRow.id == AttemptRow.job_id)
             # The first condition is one that every database takes the index for.
-            .where(AttemptRow.ended_at >= ended_at, tuple_(*order) > after)
+            .where(AttemptRow.ended_at.is_not(None), AttemptRow.ended_at >= ended_at, tuple_(*order) > after)
             .order_by(*order)
             .limit(_PAGE)
         ).all()

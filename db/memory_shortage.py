@@ -18,7 +18,8 @@ def short_of_memory(session: Session) -> Mapping[str, int]:
     rows = session.execute(
         select(JobRow.kind, func.count())
         .join(AttemptRow, AttemptRow.job_id == JobRow.id)
-        .where(AttemptRow.ended_at > db_now(-_MEMORY), AttemptRow.reason == Reason.OUT_OF_MEMORY)
+        .where(AttemptRow.ended_at.is_not(None), AttemptRow.ended_at > db_now(-_MEMORY))
+        .where(AttemptRow.reason == Reason.OUT_OF_MEMORY)
         .group_by(JobRow.kind)
     )
     return {row[0]: row[1] for row in rows}

@@ -81,7 +81,8 @@ def forget_jobs(session: Session, older_than: timedelta) -> Forgotten:
     )
     old = (
         select(JobRow.id)
-        .where(JobRow.state.in_(FINAL_STATES), JobRow.finished_at < db_now(-older_than), ~JobRow.cleanup_needed)
+        .where(JobRow.state.in_(FINAL_STATES), JobRow.finished_at.is_not(None))
+        .where(JobRow.finished_at < db_now(-older_than), ~JobRow.cleanup_needed)
         .where(~awaited)
         .limit(_JOBS_AT_ONCE)
         .with_for_update(skip_locked=True, of=JobRow)

@@ -31,6 +31,11 @@ UNTOLD = (
 )
 
 
+def _partial(name: str, *columns: str, where: str) -> Index:
+    """An index of those rows only."""
+    return Index(name, *columns, sqlite_where=text(where), postgresql_where=text(where))
+
+
 class Row(DeclarativeBase):
     """Named constraints, so that migrations can change them on every database."""
 
@@ -122,48 +127,21 @@ class JobRow(Row):
     started_at: Mapped[datetime | None] = mapped_column(UtcTime)
     finished_at: Mapped[datetime | None] = mapped_column(UtcTime)
 
-    # The partial indexes hold all that their queries ask for: else SQLite takes another index, and chores of every
-    # second go through the whole backlog.
+    # The partial indexes hold all that their queries ask for, and are asked for in their own words: else SQLite takes
+    # another index, and chores of every second go through the whole backlog. What a row isn't in costs it nothing.
     __table_args__ = (
         Index("ix_jobs_order", "queue", "state", "precedence", "fair_tag", "id"),
-        Index(
-            "ix_jobs_hinted",
-            "queue",
-            "state",
-            "hinted_at",
-            "kind",
-            sqlite_where=text("hinted_at IS NOT NULL"),
-            postgresql_where=text("hinted_at IS NOT NULL"),
-        ),
+        _partial("ix_jobs_hinted", "queue", "state", "hinted_at", "kind", where="hinted_at IS NOT NULL"),
         Index("ix_jobs_owner", "owner_id", "id"),
-        Index("ix_jobs_lease", "state", "lease_expires_at"),
-        Index("ix_jobs_due", "state", "run_at"),
-        Index(
-            "ix_jobs_deadline",
-            "state",
-            "deadline_at",
-            sqlite_where=text("deadline_at IS NOT NULL"),
-            postgresql_where=text("deadline_at IS NOT NULL"),
-        ),
-        Index(
-            "ix_jobs_cleanup",
-            "queue",
-            "cleanup_after",
-            sqlite_where=text("cleanup_needed"),
-            postgresql_where=text("cleanup_needed"),
-        ),
-        Index("ix_jobs_finished", "finished_at"),
-        Index(
-            "ix_jobs_oldest",
-            "queue",
-            "state",
-            "queued_at",
-            sqlite_where=text("state = 'queued'"),
-            postgresql_where=text("state = 'queued'"),
-        ),
+        _partial("ix_jobs_lease", "state", "lease_expires_at", where="lease_expires_at IS NOT NULL"),
+        _partial("ix_jobs_due", "state", "run_at", where="state = 'waiting'"),
+        _partial("ix_jobs_deadline", "state", "deadline_at", where="deadline_at IS NOT NULL"),
+        _partial("ix_jobs_cleanup", "queue", "cleanup_after", where="cleanup_needed"),
+        _partial("ix_jobs_finished", "finished_at", where="finished_at IS NOT NULL"),
+        _partial("ix_jobs_oldest", "queue", "state", "queued_at", where="state = 'queued'"),
         # Holds only what a webhook is to hear and was not told: whoever changes a job's state enters it, unknowingly.
         # Of its columns none changes without the state, so all other updates stay as cheap as they are.
-        Index("ix_jobs_untold", "id", sqlite_where=text(UNTOLD), postgresql_where=text(UNTOLD)),
+        _partial("ix_jobs_untold", "id", where=UNTOLD),
     )
 
     @property
@@ -224,11 +202,13 @@ class AttemptRow(Row):
     worker_id: Mapped[str] = mapped_column(Id)
     worker_name: Mapped[str] = mapped_column(String(200))
     started_at: Mapped[datetime] = mapped_column(UtcTime, default=db_now())
-    ended_at: Mapped[datetime | None] = mapped_column(UtcTime, index=True)
+    ended_at: Mapped[datetime | None] = mapped_column(UtcTime)
     outcome: Mapped[str] = mapped_column(String(20))
     reason: Mapped[str | None] = mapped_column(String(50))
     cause: Mapped[str | None] = mapped_column(Text)
     metrics: Mapped[dict[str, Any]] = mapped_column(Json, default=dict)
+
+    __table_args__ = (_partial("ix_attempts_ended_at", "ended_at", where="ended_at IS NOT NULL"),)
 
 
 class EventRow(Row):
@@ -335,15 +315,7 @@ class WebhookRow(Row):
     last_problem: Mapped[str | None] = mapped_column(Text)
     ended: Mapped[str | None] = mapped_column(String(20))
 
-    __table_args__ = (
-        Index(
-            "ix_webhooks_due",
-            "host",
-            "due_at",
-            sqlite_where=text("due_at IS NOT NULL"),
-            postgresql_where=text("due_at IS NOT NULL"),
-        ),
-    )
+    __table_args__ = (_partial("ix_webhooks_due", "host", "due_at", where="due_at IS NOT NULL"),)
 
 
 class WebhookSecretRow(Row):

@@ -45,9 +45,11 @@ def moving(session: Session, *, queues: Sequence[str], ended_within: timedelta, 
     hinted = select(JobRow.id).where(
         JobRow.queue.in_(queues), JobRow.state == State.QUEUED, JobRow.hinted_at.is_not(None)
     )
-    running = select(JobRow.id).where(JobRow.state == State.RUNNING)
+    running = select(JobRow.id).where(JobRow.state == State.RUNNING, JobRow.lease_expires_at.is_not(None))
     # PostgreSQL looks nothing up in an index by a clock that goes on while it looks, so this is a moment that stands.
-    ended = select(JobRow.id).where(JobRow.finished_at > read_now(session) - ended_within)
+    ended = select(JobRow.id).where(
+        JobRow.finished_at.is_not(None), JobRow.finished_at > read_now(session) - ended_within
+    )
     newest = ended.order_by(JobRow.finished_at.desc()).limit(limit)
     return {job_id for which in (hinted, running, newest) for job_id in session.scalars(which)}
 

@@ -13,6 +13,8 @@ from db.due import settle_waiting
 from db.engine import Database
 from db.finish import fail
 from db.hints import clear_stale_marks, count_marks, next_hints, unmark
+from db.leases import end_left_behind, expire_lapsed
+from db.retention import forget_jobs
 from db.rows import JobRow
 from db.states import Reason
 from db.stops import enforce_deadlines
@@ -188,12 +190,21 @@ def test_chores_of_every_second_do_not_go_through_the_backlog(sqlite_database: D
         next_hints(session, "cpu")
         enforce_deadlines(session)
         take_cleanup(session, "cpu")
-    hinted, counted, marked, best, *overdue, cleanup = [plan.split(" INDEX ")[-1].split(" (")[0] for plan in plans]
+        expire_lapsed(session)
+        end_left_behind(session, "a worker", "here")
+    taken = [plan.split(" INDEX ")[-1].split(" (")[0] for plan in plans]
+    hinted, counted, marked, best, *overdue, cleanup, lapsed, left = taken
     assert (hinted, counted, best) == ("ix_jobs_hinted", "ix_jobs_hinted", "ix_jobs_order")
     # Its primary key.
     assert marked == "sqlite_autoindex_jobs_1"
     assert set(overdue) == {"ix_jobs_deadline"}
-    assert cleanup == "ix_jobs_cleanup"
+    assert (cleanup, lapsed, left) == ("ix_jobs_cleanup", "ix_jobs_lease", "ix_jobs_lease")
+    plans.clear()
+    with sqlite_database.write() as session:
+        settle_waiting(session)
+        forget_jobs(session, timedelta(0))
+    assert {"ix_jobs_due", "ix_jobs_finished"} <= {plan.split(" INDEX ")[-1].split(" (")[0] for plan in plans}
+    assert not [plan for plan in plans if plan.startswith("SCAN jobs") and "INDEX" not in plan]
 
 
 def test_what_a_queued_job_waits_for_names_a_kind_that_nobody_takes(
