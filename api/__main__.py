@@ -17,6 +17,7 @@ from api.waker import Waker
 from db.engine import Database
 from db.settings import DatabaseSettings
 from db.store import Store
+from tasks.garbage import collect_rarely
 from tasks.hints import HintSender
 from tasks.logs import configure
 from tasks.registry import load_kinds
@@ -72,6 +73,7 @@ def main() -> None:
     check_rooms()
     configure("api")
     services = make_services()
+    collect_rarely()
     config = uvicorn.Config(
         make_app(services),
         host=services.settings.api_host,
@@ -79,6 +81,8 @@ def main() -> None:
         access_log=False,
         server_header=False,
         log_config=None,
+        # Nothing here asks for a client's address or scheme.
+        proxy_headers=False,
         timeout_graceful_shutdown=_LONGEST_GOODBYE_SECONDS,
     )
     # A parent that ignores SIGINT hands that on; this process is ended by SIGINT and SIGTERM alike.

@@ -69,10 +69,12 @@ def _is_finite(value: JsonValue) -> bool:
 
 
 async def _read(request: Request, max_bytes: int) -> bytes:
-    body = bytearray()
+    chunks: list[bytes] = []
+    size = 0
     async for chunk in request.stream():
-        body += chunk
-        if len(body) > max_bytes:
+        chunks.append(chunk)
+        size += len(chunk)
+        if size > max_bytes:
             detail = f"The body may have {max_bytes} bytes at most; upload data as a file and name it in the spec."
             raise Problem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "body_too_large", detail)
-    return bytes(body)
+    return b"".join(chunks)

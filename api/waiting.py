@@ -8,7 +8,7 @@ from db.due import waits_for
 from db.jobs import jobs_ahead
 from db.rows import JobRow
 from db.states import State
-from db.workers import live_workers
+from db.workers import kinds_taken
 
 COUNT_UP_TO = 1000
 _NAME_UP_TO = 3
@@ -64,6 +64,6 @@ class Waits:
         """For each queue with live workers, the kinds that they can run."""
         if self._taken_kinds is None:
             self._taken_kinds = {}
-            for worker in live_workers(self._session):
-                self._taken_kinds.setdefault(worker.queue, set()).update(worker.kinds)
+            for queue, kinds in kinds_taken(self._session):
+                self._taken_kinds.setdefault(queue, set()).update(kinds)
         return self._taken_kinds

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import chain
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import insert, select
 from sqlalchemy.orm import Session
@@ -30,8 +30,7 @@ _Line = tuple[str, str, int]
 Turns = Mapping[_Line, Sequence[int]]
 
 
-@dataclass(frozen=True)
-class Accepted:
+class Accepted(NamedTuple):
     """A job that was written, or found under its idempotency key; ``fair_tag`` is told of those that were written."""
 
     job_id: str

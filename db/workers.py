@@ -57,6 +57,11 @@ def live_workers(session: Session) -> Sequence[WorkerRow]:
     return session.scalars(select(WorkerRow).where(is_live()).order_by(WorkerRow.queue, WorkerRow.name)).all()
 
 
+def kinds_taken(session: Session) -> Sequence[tuple[str, Sequence[str]]]:
+    """The queue and the kinds of each live worker."""
+    return [(queue, kinds) for queue, kinds in session.execute(_KINDS_TAKEN)]
+
+
 def queue_depths(session: Session, queues: Sequence[str]) -> Sequence[QueueDepth]:
     """One entry for each of the queues, in their order."""
     # One look into the index for each number; grouped, the databases read every queued row.
@@ -92,3 +97,7 @@ def oldest_queued(session: Session, queues: Sequence[str]) -> Mapping[str, datet
         for queue in queues
     }
     return {queue: moment for queue, moment in first.items() if moment is not None}
+
+
+# Built once, since that takes longer than running it.
+_KINDS_TAKEN = select(WorkerRow.queue, WorkerRow.kinds).where(is_live())

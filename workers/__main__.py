@@ -23,6 +23,7 @@ from db.engine import Database
 from db.leases import end_left_behind
 from db.settings import DatabaseSettings
 from tasks.celery_app import make_app, register_kinds
+from tasks.garbage import collect_rarely
 from tasks.hints import HintSender
 from tasks.logs import configure
 from tasks.queues import Queue
@@ -81,6 +82,7 @@ def _work(settings: WorkerSettings, closing: ExitStack, *, queue: str, slots: in
     if deliverer is not None:
         closing.callback(deliverer.close)
     log.info("worker_started", queue=queue, slots=slots)
+    collect_rarely()
     return _consume(
         app, supervisor, Leaving(supervisor, settings.grace, closing.close), name=place.name, queue=queue, slots=slots
     )

@@ -9,12 +9,13 @@ from fastapi import APIRouter, Header, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
 from pydantic import BaseModel, Field, JsonValue, TypeAdapter, ValidationError
+from pydantic_core import to_json
 from starlette.concurrency import run_in_threadpool
 
 from api.auth import Holder, Submitter, bearer, require_submitter
 from api.committer import Committer
 from api.following import LONGEST_WAIT_SECONDS, wait_until_final
-from api.job_views import JobView, new_job_view
+from api.job_views import JobView, new_job_json
 from api.json_bodies import read_json
 from api.problems import FieldError, invalid
 from api.services import Services, ServicesOf, services_of
@@ -95,11 +96,12 @@ def submissions_router(bodies: SubmissionBodies, committer: Committer) -> APIRou
         job = await _accepted(services, committer, submitter, body, idempotency_key)
         view = job.view
         if view is None or wait_seconds:
-            view = await wait_until_final(request, services, submitter.holder, job.job_id, wait_seconds)
+            seen = await wait_until_final(request, services, submitter.holder, job.job_id, wait_seconds)
+            view = seen.model_dump_json().encode()
         headers = {"Location": f"/v1/jobs/{job.job_id}"}
         if not job.is_new:
             headers["Idempotent-Replayed"] = "true"
-        return Response(view.model_dump_json(), HTTPStatus.ACCEPTED, headers, "application/json")
+        return Response(view, HTTPStatus.ACCEPTED, headers, "application/json")
 
     @router.post(
         "/bulk",
@@ -113,12 +115,13 @@ def submissions_router(bodies: SubmissionBodies, committer: Committer) -> APIRou
     ) -> Response:
         """All are accepted in one transaction, or none: then each error's field begins with the item's index."""
 
-        def accepted(raw: JsonValue) -> tuple[bool, set[str], str]:
+        def accepted(raw: JsonValue) -> tuple[bool, set[str], bytes]:
             valid = bodies.validate_many(_bulk_items(raw))
             known = known_before(services, holder, valid, idempotency_key)
             jobs = accept_many(services, holder, valid, idempotency_key)
-            view = BulkView(jobs=[BulkJobView(index=i, id=job.job_id, state=job.state) for i, job in enumerate(jobs)])
-            return known, {job.queue for job in jobs}, view.model_dump_json()
+            # A `BulkView`, without checking what is known to be right.
+            view = {"jobs": [{"index": i, "id": job.job_id, "state": job.state} for i, job in enumerate(jobs)]}
+            return known, {job.queue for job in jobs}, to_json(view)
 
         raw = await read_json(request, max_bytes=services.settings.max_bulk_bytes, make=lambda raw: raw)
         replayed, queues, view = await run_in_threadpool(accepted, raw)
@@ -138,11 +141,11 @@ def submit_route(router: APIRouter) -> APIRoute:
 
 @dataclass(frozen=True)
 class _Accepted:
-    """A job that is safe; ``view`` shows it where that needs no further look."""
+    """A job that is safe; ``view`` shows it, as JSON, where that needs no further look."""
 
     job_id: str
     is_new: bool
-    view: JobView | None = None
+    view: bytes | None = None
 
 
 async def _accepted(
@@ -158,7 +161,7 @@ async def _accepted(
         case Earlier(job_id):
             return _Accepted(job_id, is_new=False)
         case Queued() as queued:
-            view = new_job_view(submission.new, queued, answer.waiting_for)
+            view = new_job_json(submission.new, queued, answer.waiting_for)
             return _Accepted(queued.job_id, is_new=True, view=view)
 
 

@@ -6,6 +6,7 @@ counts there only. Timing has a cost of its own, a few microseconds a call.
 
 import importlib
 import json
+import signal
 import sys
 import threading
 import time
@@ -18,11 +19,11 @@ from sqlalchemy.engine.default import DefaultDialect
 _HTTP = {
     "validate": ("api.submission_bodies.SubmissionBodies.validate",),
     "write the group": ("api.committer.submit_group",),
-    "why it waits": ("api.waiting.live_workers",),
+    "why it waits": ("api.waiting.kinds_taken",),
     "mark hints": ("api.committer.next_hints", "api.hinter.next_hints"),
     "send hints": ("tasks.hints.HintSender.send",),
-    "view": ("api.routes.submissions.new_job_view",),
-    "log line": ("api.access_log.log.info",),
+    "view": ("api.routes.submissions.new_job_json",),
+    "log line": ("structlog.processors.LogfmtRenderer.__call__",),
 }
 _JOBS = {
     "look for the next": ("workers.streak.unhinted",),
@@ -89,6 +90,9 @@ def main() -> None:
             ends(code)
 
         process.end_process = end
+    else:
+        # The server hands the signal on when it has ended.
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     sys.argv = [module, *arguments]
     try:
         process.main()
