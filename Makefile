@@ -11,7 +11,7 @@ LOCK_IMAGE := $(LOCK) --constraint requirements/demo.lock
 INSTALL := $(VENV)/bin/python -m pip install --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up test check fix test-unit test-contract test-integration test-acceptance bench migration kind lock clean
+.PHONY: help demo up test check types fix test-unit test-contract test-integration test-acceptance bench migration kind lock clean
 
 help: ## print this help
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -27,11 +27,13 @@ test: check test-contract test-integration test-acceptance ## all tests
 check: $(VENV)/.dev ## format, lint, types, import rules, containers and unit tests
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/ruff check .
-	$(VENV)/bin/mypy
 	$(VENV)/bin/lint-imports
 	$(VENV)/bin/hadolint deploy/*.Dockerfile
 	$(VENV)/bin/check-jsonschema --quiet --builtin-schema vendor.compose-spec deploy/compose.yaml
-	$(RUN) -m pytest tests/unit -q -n 2
+	@$(MAKE) --no-print-directory -j 2 types test-unit
+
+types: $(VENV)/.dev ## check the types
+	$(VENV)/bin/mypy
 
 fix: $(VENV)/.dev ## format, and mend what the linter can
 	$(VENV)/bin/ruff format .
