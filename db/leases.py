@@ -21,14 +21,24 @@ def renew(session: Session, worker_id: str, held: Collection[Token]) -> Mapping[
     """
     if not held:
         return {}
-    # The attempt alone would do as a guard; the worker's id makes a mixed-up caller visible.
-    rows = session.execute(
-        update(JobRow)
+    # The attempt alone would do as a guard; the worker's id makes a mixed-up caller visible. Without a common order of
+    # locking a renewal and a commit of results would deadlock on PostgreSQL.
+    running = (
+        select(JobRow.id)
         .where(
+            # For SQLite, which looks up no pair of columns in an index.
+            JobRow.id.in_([token.job_id for token in held]),
             tuple_(JobRow.id, JobRow.attempt).in_([(token.job_id, token.attempt) for token in held]),
             JobRow.state == State.RUNNING,
             JobRow.worker_id == worker_id,
         )
+        .order_by(JobRow.id)
+        .with_for_update(key_share=True)
+        .cte("running")
+    )
+    rows = session.execute(
+        update(JobRow)
+        .where(JobRow.id.in_(select(running.c.id)))
         .values(lease_expires_at=db_now(LEASE))
         .returning(JobRow.id, JobRow.attempt, JobRow.stop_request)
         .execution_options(synchronize_session=False)

@@ -114,12 +114,13 @@ class MemoryWatch:
                 return
             self._watched.discard(runner)
             runner.exceeded = True
+            # Still under the lock, which the runner's next job would have to take before it begins. Those that left
+            # the runner's process group hold its memory, too.
+            for pid in family(runner.pid)[1:]:
+                with contextlib.suppress(OSError):
+                    os.kill(pid, signal.SIGKILL)
+            runner.kill()
         log.warning("runner_out_of_memory", pid=runner.pid, used=runner.peak_bytes, limit=self.limit_bytes)
-        # Those that left the runner's process group hold its memory, too.
-        for pid in family(runner.pid)[1:]:
-            with contextlib.suppress(OSError):
-                os.kill(pid, signal.SIGKILL)
-        runner.kill()
 
     def _count_kernel_kills(self) -> None:
         counted = kernel_kills()

@@ -13,7 +13,7 @@ from db.due import settle_waiting
 from db.engine import Database
 from db.finish import fail
 from db.hints import clear_stale_marks, count_marks, next_hints, unmark
-from db.leases import end_left_behind, expire_lapsed
+from db.leases import end_left_behind, expire_lapsed, renew
 from db.retention import forget_jobs
 from db.rows import JobRow
 from db.states import Reason
@@ -190,13 +190,15 @@ def test_chores_of_every_second_do_not_go_through_the_backlog(sqlite_database: D
         next_hints(session, "cpu")
         enforce_deadlines(session)
         take_cleanup(session, "cpu")
+        renew(session, "a worker", [Token("a job", 1), Token("another", 1)])
         expire_lapsed(session)
         end_left_behind(session, "a worker", "here")
     taken = [plan.split(" INDEX ")[-1].split(" (")[0] for plan in plans]
-    hinted, counted, marked, best, *overdue, cleanup, lapsed, left = taken
+    hinted, counted, marked, best, *overdue, cleanup, renewed, held, lapsed, left = taken
     assert (hinted, counted, best) == ("ix_jobs_hinted", "ix_jobs_hinted", "ix_jobs_order")
     # Its primary key.
-    assert marked == "sqlite_autoindex_jobs_1"
+    assert {marked, renewed, held} == {"sqlite_autoindex_jobs_1"}
+    assert all(plan.startswith("SEARCH") for plan in plans), plans
     assert set(overdue) == {"ix_jobs_deadline"}
     assert (cleanup, lapsed, left) == ("ix_jobs_cleanup", "ix_jobs_lease", "ix_jobs_lease")
     plans.clear()
