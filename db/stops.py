@@ -47,6 +47,8 @@ def requests_of(session: Session, attempts: Collection[Token]) -> Mapping[Token,
     """What is asked of those of the running attempts of which something is."""
     rows = session.execute(
         select(JobRow.id, JobRow.attempt, JobRow.stop_request).where(
+            # For SQLite, which looks up no pair of columns in an index.
+            JobRow.id.in_([token.job_id for token in attempts]),
             tuple_(JobRow.id, JobRow.attempt).in_([(token.job_id, token.attempt) for token in attempts]),
             JobRow.state == State.RUNNING,
             JobRow.stop_request.is_not(None),

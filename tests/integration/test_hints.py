@@ -17,7 +17,7 @@ from db.leases import end_left_behind, expire_lapsed, renew
 from db.retention import forget_jobs
 from db.rows import JobRow
 from db.states import Reason
-from db.stops import enforce_deadlines
+from db.stops import enforce_deadlines, requests_of
 from db.submit import NewJob
 from db.workers import register, stopped
 from tests.integration.conftest import make_owner
@@ -191,13 +191,14 @@ def test_chores_of_every_second_do_not_go_through_the_backlog(sqlite_database: D
         enforce_deadlines(session)
         take_cleanup(session, "cpu")
         renew(session, "a worker", [Token("a job", 1), Token("another", 1)])
+        requests_of(session, [Token("a job", 1), Token("another", 1)])
         expire_lapsed(session)
         end_left_behind(session, "a worker", "here")
     taken = [plan.split(" INDEX ")[-1].split(" (")[0] for plan in plans]
-    hinted, counted, marked, best, *overdue, cleanup, renewed, held, lapsed, left = taken
+    hinted, counted, marked, best, *overdue, cleanup, renewed, held, asked, lapsed, left = taken
     assert (hinted, counted, best) == ("ix_jobs_hinted", "ix_jobs_hinted", "ix_jobs_order")
     # Its primary key.
-    assert {marked, renewed, held} == {"sqlite_autoindex_jobs_1"}
+    assert {marked, renewed, held, asked} == {"sqlite_autoindex_jobs_1"}
     assert all(plan.startswith("SEARCH") for plan in plans), plans
     assert set(overdue) == {"ix_jobs_deadline"}
     assert (cleanup, lapsed, left) == ("ix_jobs_cleanup", "ix_jobs_lease", "ix_jobs_lease")
