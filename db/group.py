@@ -10,11 +10,12 @@ from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import bindparam, select, tuple_
+from sqlalchemy import bindparam, select
 from sqlalchemy.orm import Session
 
 from db.bulk import BulkKey, keep_keys, write_jobs
 from db.clock import read_now
+from db.pairs import either_pair
 from db.rows import IdempotencyRow, JobRow
 from db.states import State
 from db.submit import NewJob
@@ -82,7 +83,8 @@ def _with_known(
     known: dict[tuple[str, str], tuple[str, str]] = {}
     if asked:
         columns = (IdempotencyRow.owner_id, IdempotencyRow.key, IdempotencyRow.job_id, IdempotencyRow.body_sha256)
-        query = select(*columns).where(tuple_(IdempotencyRow.owner_id, IdempotencyRow.key).in_(asked))
+        which = either_pair(IdempotencyRow.owner_id, IdempotencyRow.key, asked)
+        query = select(*columns).where(which, IdempotencyRow.key.in_({key for _owner, key in asked}))
         known = {(owner_id, key): (job_id, sha) for owner_id, key, job_id, sha in session.execute(query)}
     return [(key, None if key is None else known.get(key)) for key in owned]
 

@@ -3,12 +3,13 @@
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 
-from sqlalchemy import select, tuple_, update
+from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from db.claims import LEASE, Token
 from db.clock import db_now
 from db.finish import lose
+from db.pairs import either_pair
 from db.rows import JobRow, WorkerRow
 from db.states import State
 
@@ -26,9 +27,7 @@ def renew(session: Session, worker_id: str, held: Collection[Token]) -> Mapping[
     running = (
         select(JobRow.id)
         .where(
-            # For SQLite, which looks up no pair of columns in an index.
-            JobRow.id.in_([token.job_id for token in held]),
-            tuple_(JobRow.id, JobRow.attempt).in_([(token.job_id, token.attempt) for token in held]),
+            either_pair(JobRow.id, JobRow.attempt, [(token.job_id, token.attempt) for token in held]),
             JobRow.state == State.RUNNING,
             JobRow.worker_id == worker_id,
         )

@@ -8,10 +8,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
-from sqlalchemy import delete, exists, select, tuple_
+from sqlalchemy import delete, exists, select
 from sqlalchemy.orm import Session, aliased
 
 from db.clock import db_now
+from db.pairs import either_pair
 from db.rows import ArtifactRow, DependencyRow, EventRow, FileRow, IdempotencyRow, JobRow, WorkerRow
 from db.states import FINAL_STATES, OPEN_STATES
 
@@ -42,7 +43,9 @@ def forget_events(session: Session, older_than: timedelta) -> Forgotten:
     )
     found = session.execute(old).all()
     if found:
-        session.execute(delete(EventRow).where(tuple_(EventRow.job_id, EventRow.seq).in_([*map(tuple, found)])))
+        session.execute(
+            delete(EventRow).where(either_pair(EventRow.job_id, EventRow.seq, [(one, other) for one, other in found]))
+        )
     return Forgotten(len(found))
 
 
@@ -55,8 +58,8 @@ def forget_idempotency_keys(session: Session) -> Forgotten:
     )
     found = session.execute(old).all()
     if found:
-        which = tuple_(IdempotencyRow.owner_id, IdempotencyRow.key).in_([*map(tuple, found)])
-        session.execute(delete(IdempotencyRow).where(which))
+        which = either_pair(IdempotencyRow.owner_id, IdempotencyRow.key, [(one, other) for one, other in found])
+        session.execute(delete(IdempotencyRow).where(which, IdempotencyRow.key.in_({key for _owner, key in found})))
     return Forgotten(len(found))
 
 

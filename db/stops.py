@@ -2,12 +2,13 @@
 
 from collections.abc import Collection, Mapping
 
-from sqlalchemy import select, tuple_
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from db.claims import Token
 from db.clock import db_now
 from db.finish import end_open_job
+from db.pairs import either_pair
 from db.rows import JobRow
 from db.states import Reason, State, StopRequest
 
@@ -47,9 +48,7 @@ def requests_of(session: Session, attempts: Collection[Token]) -> Mapping[Token,
     """What is asked of those of the running attempts of which something is."""
     rows = session.execute(
         select(JobRow.id, JobRow.attempt, JobRow.stop_request).where(
-            # For SQLite, which looks up no pair of columns in an index.
-            JobRow.id.in_([token.job_id for token in attempts]),
-            tuple_(JobRow.id, JobRow.attempt).in_([(token.job_id, token.attempt) for token in attempts]),
+            either_pair(JobRow.id, JobRow.attempt, [(token.job_id, token.attempt) for token in attempts]),
             JobRow.state == State.RUNNING,
             JobRow.stop_request.is_not(None),
         )

@@ -5,10 +5,11 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import case, literal, select, tuple_, update
+from sqlalchemy import case, literal, select, update
 from sqlalchemy.orm import Session
 
 from db.clock import db_now
+from db.pairs import either_pair
 from db.rows import WebhookRow
 from db.webhooks import Delivery, WebhookEnd
 
@@ -58,7 +59,7 @@ def _settle(session: Session, deliveries: Sequence[Delivery], outcome: Outcome, 
     leases = [(delivery.job_id, delivery.lease_id) for delivery in deliveries]
     settled = session.execute(
         update(WebhookRow)
-        .where(tuple_(WebhookRow.job_id, WebhookRow.lease_id).in_(leases))
+        .where(either_pair(WebhookRow.job_id, WebhookRow.lease_id, leases))
         .values(
             lease_id=None, last_try_at=db_now(), last_status=outcome.status, last_problem=outcome.problem, **progress
         )
