@@ -174,8 +174,13 @@ def _consume(app: Celery, supervisor: Supervisor, leaving: Leaving, *, name: str
         quiet=True,
     )
     worker.start()
+    code = int(worker.exitcode or 0)
+    if code and leaving.was_told:
+        # A broker that goes away amid Celery's farewell; the jobs are not its concern.
+        log.warning("celery_ended_badly", exit_code=code)
+        code = 0
     leaving.finish()
-    return int(worker.exitcode or 0)
+    return code
 
 
 if __name__ == "__main__":

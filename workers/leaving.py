@@ -57,10 +57,12 @@ class Leaving:
         self._told: queue.SimpleQueue[None] = queue.SimpleQueue()
         self._at_rest = threading.Event()
         self._celery_knows = False
+        self.was_told = False
         threading.Thread(target=self._leave, name="leave", daemon=True).start()
 
     def tell(self) -> None:
         """May be called by a signal handler, and more than once."""
+        self.was_told = True
         self._told.put(None)
 
     def hear_first(self, number: signal.Signals) -> None:

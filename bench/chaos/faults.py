@@ -91,7 +91,7 @@ def _end_worker(stand: Stand, dice: random.Random) -> None:
             worker.kill()
         if code != 0:
             how = "did not end, and was killed" if code is None else f"ended with {code}"
-            stand.trouble.append(f"{worker.name} {how} upon SIGTERM")
+            stand.trouble.append(f"{worker.name} {how} upon SIGTERM; the log's end: {stand.end_of_log()}")
     _start_again(worker)
 
 

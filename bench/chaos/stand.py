@@ -19,6 +19,7 @@ from tests.servers import PostgresServer, ValkeyServer, free_port
 
 WORKERS = 2
 SLOTS = 4
+_LOG_CHARACTERS = 3000
 
 
 @dataclass
@@ -53,12 +54,16 @@ class Stand:
     def pids_of(self, worker: Part) -> frozenset[int]:
         return frozenset({worker.pid, *(process.pid for process in worker.below())})
 
+    def end_of_log(self) -> str:
+        """The last lines of what all parts wrote."""
+        return (self.directory / "log").read_text(errors="replace")[-_LOG_CHARACTERS:]
+
     def watch_over(self) -> None:
         """A part that ended though nobody hit it is trouble, and is started again."""
         for part in self.parts():
             code = part.died_by_itself()
             if code is not None:
-                self.trouble.append(f"{part.name} ended by itself with {code}")
+                self.trouble.append(f"{part.name} ended by itself with {code}; the log's end: {self.end_of_log()}")
                 part.start()
 
 
