@@ -7,11 +7,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
+import structlog
+
 from tasks.queues import Queue
 from workers.memory import container_bytes, machine_bytes
 from workers.memory_watch import MemoryWatch
 from workers.runner_process import RunnerSetting
 from workers.settings import WorkerSettings
+
+log = structlog.get_logger()
 
 _MOST_WORKERS = 1000
 # Of the memory: for the queues whose runners compute, and for those whose runners mostly wait for somebody else.
@@ -32,10 +36,14 @@ class Place:
     """The id of the last worker of that name. It has ended, or the lock would not be free."""
 
     def enter(self, worker_id: str) -> None:
-        """Say who holds the place, before the worker claims anything."""
-        self.lock.truncate(0)
-        self.lock.write(worker_id.encode())
-        self.lock.flush()
+        """Say who holds the place, before the worker claims anything. On a full disk nobody does; then a successor
+        leaves the jobs to their leases."""
+        try:
+            self.lock.truncate(0)
+            self.lock.write(worker_id.encode())
+            self.lock.flush()
+        except OSError as exc:
+            log.warning("place_not_entered", place=self.name, why=exc.strerror)
 
 
 def take_place(settings: WorkerSettings, queue: str) -> Place:
@@ -50,7 +58,7 @@ def take_place(settings: WorkerSettings, queue: str) -> Place:
             lock.close()
             continue
         lock.seek(0)
-        return Place(name, lock, lock.read().decode() or None)
+        return Place(name, lock, lock.read().decode(errors="replace") or None)
     raise RuntimeError(f"there are already {_MOST_WORKERS} workers of queue {queue} here")
 
 
