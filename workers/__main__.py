@@ -173,13 +173,24 @@ def _consume(app: Celery, supervisor: Supervisor, leaving: Leaving, *, name: str
         without_mingle=True,
         quiet=True,
     )
-    worker.start()
+    code = _run_celery(worker, leaving)
+    leaving.finish()
+    return code
+
+
+def _run_celery(worker: Any, leaving: Leaving) -> int:
+    """The exit code. A broker that goes away amid Celery's farewell may break that; the jobs are not its concern."""
+    try:
+        worker.start()
+    except Exception:
+        if not leaving.was_told:
+            raise
+        log.exception("celery_ended_badly")
+        return 0
     code = int(worker.exitcode or 0)
     if code and leaving.was_told:
-        # A broker that goes away amid Celery's farewell; the jobs are not its concern.
         log.warning("celery_ended_badly", exit_code=code)
-        code = 0
-    leaving.finish()
+        return 0
     return code
 
 

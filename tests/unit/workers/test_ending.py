@@ -1,6 +1,7 @@
 """With which code a worker ends."""
 
 import signal
+from contextlib import nullcontext
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -18,6 +19,21 @@ def test_when_the_broker_breaks_celery(told: bool, code: int) -> None:
     supervisor = cast(Supervisor, SimpleNamespace(consuming=lambda _consumer: None))
     assert _consume(app, supervisor, cast(Leaving, leaving), name="cpu-0", queue="cpu", slots=1) == code
     assert leaving.finished
+
+
+@pytest.mark.parametrize("told", [True, False])
+def test_when_celery_breaks_altogether(told: bool) -> None:
+    leaving = FakeLeaving(told)
+
+    class Worker(BrokenWorker):
+        def start(self) -> None:
+            raise ConnectionError("the broker is gone")
+
+    app = cast(Any, SimpleNamespace(Worker=Worker))
+    supervisor = cast(Supervisor, SimpleNamespace(consuming=lambda _consumer: None))
+    with nullcontext() if told else pytest.raises(ConnectionError):
+        assert _consume(app, supervisor, cast(Leaving, leaving), name="cpu-0", queue="cpu", slots=1) == 0
+    assert leaving.finished is told
 
 
 class BrokenWorker:
