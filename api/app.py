@@ -7,10 +7,9 @@ from importlib.metadata import version
 
 from fastapi import FastAPI
 
-from api.access_log import AccessLog
 from api.committer import Committer
 from api.documentation import add_documentation
-from api.http_figures import CountRequests
+from api.http_figures import WatchRequests
 from api.no_nul import NoNul
 from api.problems import handle_problems
 from api.routes import catalog, events, files, health, jobs, metrics, outcomes, retries, webhooks
@@ -56,8 +55,7 @@ def make_app(services: Services) -> FastAPI:
     submissions = submissions_router(bodies, committer)
     app.add_middleware(Shortcut, route=submit_route(submissions))
     app.add_middleware(NoNul)
-    app.add_middleware(AccessLog)
-    app.add_middleware(CountRequests, figures=services.figures.http)
+    app.add_middleware(WatchRequests, figures=services.figures.http)
     for router in (submissions, jobs.router, retries.router, events.router, outcomes.router):
         app.include_router(router)
     for router in (files.router, catalog.router, webhooks.router, health.router, metrics.router, doctor_router()):

@@ -1,15 +1,17 @@
-"""Counts and times requests."""
+"""Counts, times and logs requests."""
 
 import re
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from dataclasses import dataclass
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from tasks.logs import LogLine
+
 _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 _METHODS = frozenset({"DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT"})
+_QUIET = {"/healthz", "/readyz"}
 _WAIT_PARAMETER = re.compile(rb"(?:^|&)wait=")
 _WAIT_PREFERENCE = re.compile(rb"\bwait\s*=", re.IGNORECASE)
 
@@ -33,18 +35,22 @@ class HttpFigures:
         self.long_polls = Gauge("turnout_long_polls_waiting", "Requests that asked to wait, and do.", registry=registry)
 
 
-class CountRequests:
-    """ASGI middleware."""
+class WatchRequests:
+    """ASGI middleware: counts and times requests, and logs a line for each, which names the route's template and never
+    what an address or a header may hide."""
 
     def __init__(self, app: ASGIApp, figures: HttpFigures) -> None:
         self._app = app
         self._figures = figures
+        # One for each combination of labels, which are bounded; looking them up anew takes longer than counting.
+        self._kinds: dict[tuple[str, str, int, bool], _Kind] = {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        answer = _Answer(self._figures.streams)
+        figures = self._figures
+        answer = _Answer(figures.streams)
         waits = _asks_to_wait(scope)
 
         async def noting(message: Message) -> None:
@@ -53,16 +59,45 @@ class CountRequests:
             await send(message)
 
         started = time.perf_counter()
-        with _counted(self._figures.in_progress), _counted(self._figures.long_polls if waits else None):
-            try:
-                await self._app(scope, receive, noting)
-            finally:
-                answer.end()
-                method = scope["method"] if scope["method"] in _METHODS else "other"
-                route = str(getattr(scope.get("route"), "path", "") or "unmatched")
-                self._figures.requests.labels(method, route, str(answer.status)).inc()
-                if not answer.streams and not waits:
-                    self._figures.seconds.labels(method, route).observe(time.perf_counter() - started)
+        figures.in_progress.inc()
+        if waits:
+            figures.long_polls.inc()
+        try:
+            await self._app(scope, receive, noting)
+        finally:
+            seconds = time.perf_counter() - started
+            figures.in_progress.dec()
+            if waits:
+                figures.long_polls.dec()
+            answer.end()
+            # They last as long as somebody likes, which says nothing of how fast answers are.
+            kind = self._kind(scope, answer.status, timed=not answer.streams and not waits)
+            kind.requests.inc()
+            if kind.seconds is not None:
+                kind.seconds.observe(seconds)
+            if scope["path"] not in _QUIET:
+                kind.line.write(seconds=round(seconds, 4))
+
+    def _kind(self, scope: Scope, status: int, *, timed: bool) -> "_Kind":
+        method = scope["method"] if scope["method"] in _METHODS else "other"
+        route = str(getattr(scope.get("route"), "path", "") or "unmatched")
+        known = self._kinds.get((method, route, status, timed))
+        if known is None:
+            known = self._kinds[method, route, status, timed] = _Kind(
+                self._figures.requests.labels(method, route, str(status)),
+                self._figures.seconds.labels(method, route) if timed else None,
+                LogLine("http_request", method=method, route=route, status=status),
+            )
+        return known
+
+
+@dataclass(frozen=True)
+class _Kind:
+    """Where requests of one method, route and status are counted, timed and logged."""
+
+    requests: Counter
+    seconds: Histogram | None
+    line: LogLine
 
 
 class _Answer:
@@ -84,17 +119,6 @@ class _Answer:
     def end(self) -> None:
         if self.streams:
             self._open_streams.dec()
-
-
-@contextmanager
-def _counted(gauge: Gauge | None) -> Iterator[None]:
-    if gauge is not None:
-        gauge.inc()
-    try:
-        yield
-    finally:
-        if gauge is not None:
-            gauge.dec()
 
 
 def _asks_to_wait(scope: Scope) -> bool:

@@ -34,15 +34,12 @@ def next_hints(session: Session, queue: str) -> Sequence[Hint]:
     """
     slots, kinds = _live_workers(session, queue)
     which = {"of_queue": queue, "kinds": sorted(kinds)}
-    hinted = session.scalar(_HINTED if slots else _HINTED_OF_ANY_KIND, which)
-    room = (2 * slots or _WINDOW_WITHOUT_WORKERS) - (hinted or 0)
+    connection = session.connection()
+    hinted = connection.execute(_HINTED if slots else _HINTED_OF_ANY_KIND, which).scalar_one()
+    room = (2 * slots or _WINDOW_WITHOUT_WORKERS) - hinted
     if room <= 0:
         return ()
-    marked = session.execute(
-        _MARK if slots else _MARK_OF_ANY_KIND,
-        {**which, "room": room},
-        execution_options={"synchronize_session": False},
-    )
+    marked = connection.execute(_MARK if slots else _MARK_OF_ANY_KIND, {**which, "room": room})
     return [Hint(row.id, row.kind) for row in sorted(marked, key=lambda row: (row.precedence, row.fair_tag, row.id))]
 
 
@@ -110,7 +107,7 @@ def _clear(session: Session, *which: ColumnElement[bool]) -> int:
 
 def _live_workers(session: Session, queue: str) -> tuple[int, set[str]]:
     """The slots of the queue's live workers, and the kinds that they can run."""
-    workers = session.execute(_LIVE, {"of_queue": queue}).all()
+    workers = session.connection().execute(_LIVE, {"of_queue": queue}).all()
     return sum(slots for slots, _ in workers), {kind for _, kinds in workers for kind in kinds}
 
 

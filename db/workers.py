@@ -59,7 +59,7 @@ def live_workers(session: Session) -> Sequence[WorkerRow]:
 
 def kinds_taken(session: Session) -> Sequence[tuple[str, Sequence[str]]]:
     """The queue and the kinds of each live worker."""
-    return [(queue, kinds) for queue, kinds in session.execute(_KINDS_TAKEN)]
+    return [(queue, kinds) for queue, kinds in session.connection().execute(_KINDS_TAKEN)]
 
 
 def queue_depths(session: Session, queues: Sequence[str]) -> Sequence[QueueDepth]:
