@@ -9,7 +9,7 @@ import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
 from db.engine import Database
-from db.hints import Hint, next_hints, unmark
+from db.hints import Hint, is_window_full, next_hints, unmark
 from tasks.broker import BrokerUnavailable
 
 log = structlog.get_logger()
@@ -109,6 +109,10 @@ class Hinter:
     def _refill(self, queue: str) -> bool:
         """Whether the queue needs no further try."""
         try:
+            # On SQLite only one writes at a time, and under load the window is mostly full.
+            with self._database.read() as session:
+                if is_window_full(session, queue):
+                    return True
             with self._database.write() as session:
                 hints = next_hints(session, queue)
         except SQLAlchemyError as exc:

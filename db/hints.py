@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, bindparam, func, select, update
+from sqlalchemy import ColumnElement, Connection, Select, bindparam, func, select, update
 from sqlalchemy.orm import Session
 from sqlalchemy.sql.dml import ReturningUpdate
 
@@ -32,15 +32,27 @@ def next_hints(session: Session, queue: str) -> Sequence[Hint]:
     that a worker that ends a job finds the next hint waiting. A job of a kind that none of them can run is passed over:
     they would drop its hint, and it would keep the others out of the window for ever.
     """
-    slots, kinds = _live_workers(session, queue)
-    which = {"of_queue": queue, "kinds": sorted(kinds)}
     connection = session.connection()
-    hinted = connection.execute(_HINTED if slots else _HINTED_OF_ANY_KIND, which).scalar_one()
-    room = (2 * slots or _WINDOW_WITHOUT_WORKERS) - hinted
+    slots, kinds, room = _look_at(connection, queue)
     if room <= 0:
         return ()
-    marked = connection.execute(_MARK if slots else _MARK_OF_ANY_KIND, {**which, "room": room})
+    which = {"of_queue": queue, "kinds": sorted(kinds), "room": room}
+    marked = connection.execute(_MARK if slots else _MARK_OF_ANY_KIND, which)
     return [Hint(row.id, row.kind) for row in sorted(marked, key=lambda row: (row.precedence, row.fair_tag, row.id))]
+
+
+def is_window_full(session: Session, queue: str) -> bool:
+    """Whether ``next_hints`` would mark nothing, found out by reading alone."""
+    _slots, _kinds, room = _look_at(session.connection(), queue)
+    return room <= 0
+
+
+def _look_at(connection: Connection, queue: str) -> tuple[int, set[str], int]:
+    """The slots of the queue's live workers, the kinds that they can run, and how many more hints its window takes."""
+    slots, kinds = _live_workers(connection, queue)
+    which = {"of_queue": queue, "kinds": sorted(kinds)}
+    hinted = connection.execute(_HINTED if slots else _HINTED_OF_ANY_KIND, which).scalar_one()
+    return slots, kinds, (2 * slots or _WINDOW_WITHOUT_WORKERS) - hinted
 
 
 def _marking(*which: ColumnElement[bool]) -> ReturningUpdate[str, str, int, int]:
@@ -105,9 +117,9 @@ def _clear(session: Session, *which: ColumnElement[bool]) -> int:
     return len(ids)
 
 
-def _live_workers(session: Session, queue: str) -> tuple[int, set[str]]:
+def _live_workers(connection: Connection, queue: str) -> tuple[int, set[str]]:
     """The slots of the queue's live workers, and the kinds that they can run."""
-    workers = session.connection().execute(_LIVE, {"of_queue": queue}).all()
+    workers = connection.execute(_LIVE, {"of_queue": queue}).all()
     return sum(slots for slots, _ in workers), {kind for _, kinds in workers for kind in kinds}
 
 
