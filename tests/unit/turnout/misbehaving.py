@@ -156,8 +156,11 @@ def _handler(proxy: Misbehaving, port: int) -> type[BaseHTTPRequestHandler]:
         def _hang(self) -> None:
             self.wfile.flush()
             proxy.hanging += 1
-            self.rfile.read(1)
-            proxy.hanging -= 1
+            try:
+                self.rfile.read(1)
+            finally:
+                # Who hangs up with bytes unread resets the connection, which ends the read with an error.
+                proxy.hanging -= 1
 
         def _drop(self) -> None:
             self.wfile.flush()
