@@ -98,6 +98,10 @@ class JobContext(Protocol):
         """Keep a file with the job under a name of ``[A-Za-z0-9._-]``. Returns once it is committed. A later attempt's
         artifact of the same name takes its place. A path may be anywhere readable; it is copied."""
 
+    def kept_artifact(self, name: str) -> Path | None:
+        """Where the newest artifact of that name lies which this attempt or an earlier one of the same job kept, as a
+        local file to be read only; None if there is none."""
+
     def should_stop(self) -> StopMode | None:
         """``cancel``: discard everything and raise ``JobCancelled``. ``stop``: end early and return the best so far."""
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import structlog
 from pydantic import ValidationError
@@ -19,6 +19,7 @@ from db.bulk_finish import Success, succeed_all
 from db.claims import Fenced, Token
 from db.engine import Database
 from db.events import NewEvent
+from db.jobs import artifact_named
 from db.rows import JobRow
 from db.states import EventType, Reason, State, StopRequest
 from db.store import Store
@@ -39,6 +40,8 @@ from workers.slots import Slot
 log = structlog.get_logger()
 
 _RETRY_SECONDS = 0.5
+
+_Read = TypeVar("_Read")
 
 
 # Longer than what is claimed together is meant to take altogether.
@@ -232,19 +235,29 @@ class Execution:
         self._ordered = True
 
     def _inputs(self, spec: JobSpec) -> dict[str, str]:
-        """Where the data of each input lies; waits for a database that is away."""
+        """Where the data of each input lies."""
         sources = [source for _place, source in inputs_of(spec)]
-        while sources:
+        if not sources:
+            return {}
+        return self._from_database(
+            lambda session: {
+                input_key(source): str(input_path(session, self._shop.store, self._job, source)) for source in sources
+            }
+        )
+
+    def _kept_path(self, session: Session, name: str) -> str | None:
+        artifact = artifact_named(session, self.token.job_id, name)
+        return None if artifact is None else str(self._shop.store.path(artifact.key))
+
+    def _from_database(self, read: Callable[[Session], _Read]) -> _Read:
+        """What it reads, once the database is there."""
+        while True:
             try:
                 with self._shop.database.read() as session:
-                    return {
-                        input_key(source): str(input_path(session, self._shop.store, self._job, source))
-                        for source in sources
-                    }
+                    return read(session)
             except OperationalError:
-                log.warning("inputs_not_found_yet", job_id=self.token.job_id)
+                log.warning("not_read_yet", job_id=self.token.job_id)
                 time.sleep(_RETRY_SECONDS)
-        return {}
 
     def _next_message(self) -> Message | None:
         try:
@@ -265,6 +278,9 @@ class Execution:
                 self._shop.recorder.add(self.token, board=_board(message["board"]))
             case "checkpoint" | "artifact":
                 self._tell("answer", call=message["call"], problem=self._keep(message))
+            case "kept_artifact":
+                path = self._from_database(lambda session: self._kept_path(session, message["name"]))
+                self._tell("answer", call=message["call"], problem=None, path=path)
             case "asked":
                 self._begin_ending(Why.ASKED, "stop" if message["request"] is StopRequest.STOP else "cancel")
             case "shutdown":

@@ -94,6 +94,17 @@ class ArtifactAsked(TypedDict):
 
 
 @with_config(_EXACTLY)
+class KeptArtifactAsked(TypedDict):
+    """``JobContext.kept_artifact``; the answer to ``call`` has its ``path``."""
+
+    type: Literal["kept_artifact"]
+    job_id: str
+    attempt: int
+    call: int
+    name: str
+
+
+@with_config(_EXACTLY)
 class Finished(TypedDict):
     """The end of an attempt: either its result, or how it failed."""
 
@@ -120,7 +131,15 @@ class Cleaned(TypedDict):
 
 _SAID: TypeAdapter[Any] = TypeAdapter(
     Annotated[
-        Ready | ProgressSaid | LogSaid | LeaderboardSaid | CheckpointAsked | ArtifactAsked | Finished | Cleaned,
+        Ready
+        | ProgressSaid
+        | LogSaid
+        | LeaderboardSaid
+        | CheckpointAsked
+        | ArtifactAsked
+        | KeptArtifactAsked
+        | Finished
+        | Cleaned,
         Field(discriminator="type"),
     ]
 )

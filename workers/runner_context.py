@@ -83,6 +83,10 @@ class RunnerContext:
             raise StorageError(f"The artifact {name} could not be written: {exc.strerror}.") from exc
         self._ask("artifact", name=name, path=str(outgoing), media_type=media_type)
 
+    def kept_artifact(self, name: str) -> Path | None:
+        path = self._ask("kept_artifact", name=name)["path"]
+        return None if path is None else Path(path)
+
     def should_stop(self) -> StopMode | None:
         return self._stop_mode
 
@@ -116,15 +120,16 @@ class RunnerContext:
     def _tell(self, what: str, **fields: Any) -> None:
         self._channel.send({"type": what, "job_id": self.job_id, "attempt": self.attempt, **fields})
 
-    def _ask(self, what: str, **fields: Any) -> None:
-        """Tell, and wait until the worker has committed it."""
+    def _ask(self, what: str, **fields: Any) -> Message:
+        """Tell, and wait for the worker's answer: what was to be kept is committed then."""
         call = next(self._calls)
         self._tell(what, call=call, **fields)
         with self._changed:
             self._changed.wait_for(lambda: call in self._answers)
-            problem = self._answers.pop(call).get("problem")
-        if problem is not None:
-            raise StorageError(problem)
+            answer = self._answers.pop(call)
+        if answer["problem"] is not None:
+            raise StorageError(answer["problem"])
+        return answer
 
 
 def input_key(source: Input) -> str:

@@ -94,10 +94,16 @@ def test_what_watches_the_training(stand: Stand, table: File, undisturbed: Board
 @pytest.mark.parametrize("name", ["jvm", "keeper"])
 def test_what_trains(stand: Stand, table: File, undisturbed: Board, name: str) -> None:
     job = training(stand, table, max_runtime_secs=BUDGET_SECONDS)
+    until(lambda: "model.zip" in artifacts_of(job), what="a saved model")
     kill(stand.program, name)
     VICTIMS[name].wait_until_back(stand.program, stand.client)
     assert_trained(stand, job, undisturbed, [("lost", "cluster_lost"), COMPLETED], runs=2)
     assert 0 < budget_of_run_2(job) < BUDGET_SECONDS
+    assert {"model_run_1.zip", "leaderboard_run_1.json", "test_ranking.json"} <= artifacts_of(job)
+
+
+def artifacts_of(job: Job) -> set[str]:
+    return {artifact.name for artifact in job.artifacts()}
 
 
 def budget_of_run_2(job: Job) -> float:

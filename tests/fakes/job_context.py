@@ -48,6 +48,7 @@ class FakeJobContext:
         self.boards: list[Leaderboard] = []
         self.checkpoints: list[Document] = []
         self.artifacts: dict[str, tuple[Path, str]] = {}
+        self.earlier_artifacts: dict[str, Path] = {}
         self.on_checkpoint: Callable[[Document], None] | None = None
         self.on_leaderboard: Callable[[Leaderboard], None] | None = None
 
@@ -113,6 +114,10 @@ class FakeJobContext:
         else:
             shutil.copyfile(content, kept)
         self.artifacts[name] = (kept, media_type)
+
+    def kept_artifact(self, name: str) -> Path | None:
+        kept = self.artifacts.get(name)
+        return self.earlier_artifacts.get(name) if kept is None else kept[0]
 
     def should_stop(self) -> StopMode | None:
         return self._requested

@@ -84,7 +84,13 @@ def _eat_memory() -> None:
 def _hand_back(job: JobContext) -> None:
     """Only the attempt after one that was told to hand back comes to an end."""
     if job.saved_checkpoint == {"told": "hand back"}:
+        kept = job.kept_artifact("half.txt")
+        assert kept is not None
+        assert kept.read_text() == "half done"
+        assert job.kept_artifact("other.txt") is None
         return
+    job.save_artifact("half.txt", b"half", "text/plain")
+    job.save_artifact("half.txt", b"half done", "text/plain")
     job.progress(0.5, "half")
     while not job.should_hand_back():
         job.wait(600)

@@ -1,6 +1,7 @@
 """Stands for the connection to a cluster: answers by path, and keeps what was asked."""
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, cast
 
 from workers.runtimes.h2o_automl.client import H2OClient
@@ -28,6 +29,9 @@ class FakeClient:
 
     def post(self, path: str, _data: object = None, *, read_seconds: float = 0) -> Any:
         return self._answer(f"POST {path}", read_seconds)
+
+    def download(self, path: str, target: Path, **_arguments: object) -> None:
+        target.write_bytes(self._answer(f"GET {path}"))
 
     def delete(self, path: str, *, read_seconds: float = 0, **_arguments: object) -> None:
         self._answer(f"DELETE {path}", read_seconds)

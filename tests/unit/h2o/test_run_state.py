@@ -5,7 +5,8 @@ from dataclasses import replace
 import pytest
 
 from workers.runtimes.h2o_automl.keys import RunKeys, response_name
-from workers.runtimes.h2o_automl.run_state import Entry, RunState, enter
+from workers.runtimes.h2o_automl.run_ranking import best_saved
+from workers.runtimes.h2o_automl.run_state import Entry, RunState, SavedModel, enter
 
 SAVED = RunState("0" * 32, "y", 1, "cluster-1", phase="training", job_key="k", spent_seconds=5, used_seconds=30)
 
@@ -93,3 +94,29 @@ class TestKeys:
 
     def test_every_run_has_the_jobs_prefix(self) -> None:
         assert RunKeys("x", 12).project.startswith(RunKeys("x", 1).job_prefix)
+
+
+GBM = SavedModel(1, "GBM_1", "GBM", "model.zip", "auc", 0.9)
+
+
+def test_what_was_saved_survives_the_checkpoint_and_the_next_run() -> None:
+    state = replace(SAVED, saved=(GBM,), rows={"train": 60, "test": 40})
+    assert RunState.from_document(state.document()) == state
+    assert state.earlier == ()
+    after = state.next_run("cluster-2")
+    assert (after.saved, after.earlier, after.rows) == ((GBM,), (GBM,), state.rows)
+
+
+@pytest.mark.parametrize(
+    ("sort_metric", "scores", "best"),
+    [
+        ("auc", [0.5, 0.9, 0.7], 1),
+        ("rmse", [0.5, 0.9, 0.7], 0),
+        ("auc", [None, 0.1, None], 1),
+        ("rmse", [None, None], 0),
+        ("auc", [0.9, 0.9], 0),
+    ],
+)
+def test_the_best_of_the_saved_models(sort_metric: str, scores: list[float | None], best: int) -> None:
+    models = [replace(GBM, run=run, sort_metric=sort_metric, score=score) for run, score in enumerate(scores)]
+    assert best_saved(models) is models[best]

@@ -15,12 +15,14 @@ from workers.runtimes.h2o_automl.cleanup import remove_run_frames
 from workers.runtimes.h2o_automl.client import LONG_READ_SECONDS
 from workers.runtimes.h2o_automl.failures import H2OError, translate
 from workers.runtimes.h2o_automl.frames import await_job, remove_key, split_frame
-from workers.runtimes.h2o_automl.run_state import Entry, RunState, enter
+from workers.runtimes.h2o_automl.run_state import Entry, RunState, SavedModel, enter
+from workers.runtimes.h2o_automl.saved_models import LeaderSaver
 from workers.runtimes.h2o_automl.training_progress import Progress
 
 STATE = RunState("0" * 32, "y", 1, "cluster-1", phase="training", job_key="k", used_seconds=30)
 SPEC = TrainAutoML.model_validate({"dataset": {"file": "f"}, "target": "y"})
-ONE_MODEL = {"columns": [{"name": "model_id"}], "data": [["GLM_1_AutoML_1_20260101_000000"]]}
+GLM = "GLM_1_AutoML_1_20260101_000000"
+ONE_MODEL = {"columns": [{"name": "model_id"}], "data": [[GLM]]}
 
 
 class FakeRun(FakeClient):
@@ -34,6 +36,7 @@ class FakeRun(FakeClient):
                 "GET /3/Jobs": lambda: {"jobs": [h2o_job("other", "RUNNING", "other"), self.job]},
                 "GET /3/Frames": lambda: {"frames": []},
                 "POST /3/Jobs/k/cancel": self._cancel,
+                f"GET /3/Models/{GLM}/mojo": lambda: b"MOJO",
                 f"GET /99/AutoML/{STATE.keys.project}": lambda: {
                     "project_name": STATE.keys.project,
                     "leaderboard": {"sort_metric": "auc"},
@@ -149,3 +152,36 @@ def test_a_leaderboard_that_is_ranked_anew_takes_nothing_back(
     watch(client, job)
     assert [fraction for fraction, _, _ in job.reports] == [0.1]
     assert [len(board.entries) for board in job.boards] == [1, 1]
+
+
+def test_the_leader_is_saved_while_it_trains(job: FakeJobContext) -> None:
+    client = FakeRun("automl", board=ONE_MODEL)
+    state = watch(client, job, replace(STATE, stopping=True)).state
+    assert [model.model_id for model in state.saved] == [GLM]
+    assert RunState.from_document(job.checkpoints[-1]).saved == state.saved
+    assert job.artifacts["model.zip"][0].read_bytes() == b"MOJO"
+    assert client.asked.count(f"GET /3/Models/{GLM}/mojo") == 1
+
+
+def test_a_leader_that_can_not_be_saved_is_said_once(job: FakeJobContext) -> None:
+    client = FakeRun("automl", board=ONE_MODEL)
+
+    def refuse() -> bytes:
+        raise H2OError(412, "", "there is no MOJO of it")
+
+    client.answers[f"GET /3/Models/{GLM}/mojo"] = refuse
+    saver = LeaderSaver(client.as_client, job)
+    view = training.look(client.as_client, STATE)
+    assert view is not None
+    assert saver.save(STATE, view) == saver.save(STATE, view) == STATE
+    assert [level for level, _ in job.lines] == ["warning"]
+    assert job.artifacts == {}
+
+
+def test_a_run_without_models_leaves_what_was_saved_before(job: FakeJobContext) -> None:
+    state = replace(STATE, run=2, saved=(SavedModel(1, GLM, "GLM", "model_run_1.zip", "auc", 0.5),))
+    client = FakeRun("automl", "DONE")
+    client.answers[f"GET /99/AutoML/{state.keys.project}"] = client.answers[f"GET /99/AutoML/{STATE.keys.project}"]
+    trained = watch(client, job, state)
+    assert trained.view.entries == ()
+    assert "Run 2 trained no model" in trained.warnings[0]

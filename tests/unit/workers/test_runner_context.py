@@ -89,6 +89,19 @@ def test_an_artifact_that_can_not_be_kept_is_an_error(context: RunnerContext, wo
         context.save_artifact("a.bin", b"data", "application/octet-stream")
 
 
+@pytest.mark.parametrize(("path", "expected"), [("/store/x", Path("/store/x")), (None, None)])
+def test_a_kept_artifact_is_where_the_worker_says(
+    context: RunnerContext, worker: Worker, path: str | None, expected: Path | None
+) -> None:
+    def answer() -> None:
+        message = worker.next()
+        assert (message["type"], message["name"]) == ("kept_artifact", "a.bin")
+        context.hear({"type": "answer", "call": message["call"], "problem": None, "path": path})
+
+    threading.Thread(target=answer).start()
+    assert context.kept_artifact("a.bin") == expected
+
+
 def test_a_large_checkpoint_is_refused(context: RunnerContext) -> None:
     with pytest.raises(ValueError, match="64 KB"):
         context.checkpoint({"x": "y" * 70_000})

@@ -7,6 +7,7 @@ from workers.runtimes.h2o_automl.client import H2OClient
 from workers.runtimes.h2o_automl.frames import end_jobs, frame_names, remove_key
 from workers.runtimes.h2o_automl.keys import AUTOML_TAG, RunKeys
 from workers.runtimes.h2o_automl.run_state import RunState
+from workers.runtimes.h2o_automl.saved_models import remove_brought
 from workers.runtimes.h2o_automl.training import look
 
 
@@ -22,6 +23,7 @@ def remove_job(client: H2OClient, state: RunState) -> None:
     end_jobs(client, RunKeys(state.job_id, state.run).job_prefix)
     for run in range(1, state.run + 1):
         tags |= _remove_automl(client, state, run)
+    remove_brought(client, state.earlier)
     remove_frames(client, RunKeys(state.job_id, state.run).job_prefix, tags)
 
 

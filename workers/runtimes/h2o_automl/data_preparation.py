@@ -31,8 +31,9 @@ def heed_stop(job: JobContext) -> None:
 
 def prepare_frames(
     client: H2OClient, job: JobContext, spec: AutoMLSpec, keys: RunKeys, data: CheckedData, paths: dict[str, Path]
-) -> None:
-    """Upload and parse the tables at ``paths`` (by role) and split the dataset. An empty part is ``InvalidInput``."""
+) -> dict[str, int]:
+    """Upload and parse the tables at ``paths`` (by role) and split the dataset; answers the rows of each part. An empty
+    part is ``InvalidInput``."""
     split = spec.effective_split
     whole = "train" if split is None else "data"
     _load(client, job, spec, data, data.dataset, paths["dataset"], keys.frame(whole))
@@ -48,11 +49,13 @@ def prepare_frames(
             types = _types_of(client, keys.frame("train"))
             _load(client, job, spec, data, facts, paths[role], keys.frame(role), types)
             _require_values(client, data, facts, role, keys.frame(role))
-    for role, rows in frame_rows(client, spec, keys).items():
+    counted = frame_rows(client, spec, keys)
+    for role, rows in counted.items():
         if rows == 0:
             raise InvalidInput(f"The {role} part has no rows; use more data or other ratios.")
         if role == "train":
             require_folds(spec, rows)
+    return counted
 
 
 def frame_rows(client: H2OClient, spec: AutoMLSpec, keys: RunKeys) -> dict[str, int]:

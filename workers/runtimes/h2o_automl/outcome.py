@@ -1,32 +1,44 @@
 """What a finished training is turned into: artifacts, the explanation, and the job's result."""
 
+from dataclasses import replace
+
 from tasks.automl import AutoMLSpec
 from tasks.contracts import JobContext
-from tasks.errors import ClusterLost
+from tasks.errors import ClusterLost, StorageError
 from tasks.tabular import TrainingResult
 from workers.runtimes.h2o_automl.automl_view import AutoMLView
-from workers.runtimes.h2o_automl.client import H2OClient, path_part
+from workers.runtimes.h2o_automl.client import H2OClient
 from workers.runtimes.h2o_automl.data_preparation import frame_rows
 from workers.runtimes.h2o_automl.explanation import PART_FAILURES, Explanation, Subject, explain
 from workers.runtimes.h2o_automl.leader_quality import Quality, measure_quality
+from workers.runtimes.h2o_automl.run_ranking import best_saved, rank_runs
+from workers.runtimes.h2o_automl.run_state import RunState, SavedModel
+from workers.runtimes.h2o_automl.saved_models import (
+    LEADERBOARD_ARTIFACT,
+    MODEL_ARTIFACT,
+    download_model,
+    leaderboard_table,
+)
 from workers.runtimes.h2o_automl.table_check import CheckedData
 from workers.runtimes.h2o_automl.tables import Table
 from workers.runtimes.h2o_automl.test_frame import opened_test_frame
 from workers.runtimes.h2o_automl.training import Trained
-
-MODEL_ARTIFACT = "model.zip"
 
 
 def conclude(
     client: H2OClient, job: JobContext, spec: AutoMLSpec, data: CheckedData, trained: Trained, share: float
 ) -> TrainingResult:
     """Save what is worth keeping, then explain. ``share`` of the job's progress is done when this begins."""
-    view, keys = trained.view, trained.state.keys
-    leader = view.entries[0]
+    state = trained.state
     job.progress(share, "Saving the best model.")
-    artifacts = _save_training(client, job, view)
-    rows = frame_rows(client, spec, keys)
-    quality = measure_quality(client, leader.model_id, keys.frame("test"), spec.weights_column)
+    artifacts = _save_training(client, job, trained.view)
+    if state.earlier:
+        trained, ranked = _rank(client, job, spec, trained)
+        artifacts |= ranked
+    view = trained.view
+    leader = view.entries[0]
+    rows = frame_rows(client, spec, state.keys)
+    quality = measure_quality(client, leader.model_id, state.keys.frame("test"), spec.weights_column)
     made = _explain(client, job, spec, data, trained, quality, share) if spec.explain else Explanation()
     job.progress(1.0, f"Done: the best of {len(view.entries)} models is {leader.model_id}.")
     return TrainingResult(
@@ -38,7 +50,7 @@ def conclude(
         models=len(view.entries),
         test_metrics=quality.metrics,
         confusion_matrix=quality.confusion,
-        runs=trained.state.run,
+        runs=state.run,
         stopped_early=trained.stopped_early,
         artifacts=artifacts | made.artifacts,
         explanation_missing=made.missing,
@@ -46,29 +58,75 @@ def conclude(
     )
 
 
-def _save_training(client: H2OClient, job: JobContext, view: AutoMLView) -> dict[str, list[str]]:
-    """The leader as a MOJO (which scores without a cluster), the leaderboard and the event log."""
-    mojo = job.scratch / MODEL_ARTIFACT
-    client.download(f"/3/Models/{path_part(view.entries[0].model_id)}/mojo", mojo)
-    job.save_artifact(MODEL_ARTIFACT, mojo, "application/zip")
-    for name, table in (("leaderboard", _leaderboard(view)), ("event_log", _event_log(view))):
-        job.save_artifact(f"{name}.json", table.json(), "application/json")
-        job.save_artifact(f"{name}.csv", table.csv(), "text/csv")
-    return {
-        "model": [MODEL_ARTIFACT],
-        "leaderboard": ["leaderboard.json", "leaderboard.csv"],
-        "event_log": ["event_log.json", "event_log.csv"],
-    }
-
-
-def _leaderboard(view: AutoMLView) -> Table:
-    metrics = list(view.entries[0].metrics)
-    return Table(
-        "Leaderboard",
-        f"All models, best first by {view.sort_metric}, measured in training (by cross-validation unless off).",
-        ["model_id", "algo", *metrics],
-        [[entry.model_id, entry.algo, *(entry.metrics.get(name) for name in metrics)] for entry in view.entries],
+def conclude_saved(job: JobContext, data: CheckedData, state: RunState) -> TrainingResult:
+    """The result of a job that was stopped before its newest run had a model: the best one saved of earlier runs."""
+    best = best_saved(state.saved)
+    _restore(job, best)
+    warning = f"Stopped before a new run had a model; the best one, saved from run {best.run}, was not tested."
+    job.log(warning, "warning")
+    return TrainingResult(
+        problem=data.problem,
+        rows=state.rows,
+        leader=best.model_id,
+        leader_algo=best.algo,
+        sort_metric=best.sort_metric,
+        models=len(state.saved),
+        test_metrics={},
+        runs=state.run,
+        stopped_early=True,
+        artifacts={"model": [MODEL_ARTIFACT], "leaderboard": [LEADERBOARD_ARTIFACT]},
+        warnings=[warning],
     )
+
+
+def _rank(
+    client: H2OClient, job: JobContext, spec: AutoMLSpec, trained: Trained
+) -> tuple[Trained, dict[str, list[str]]]:
+    """The training with the models of earlier runs in its view, and the best of all first; and what was saved of it."""
+    view, state = trained.view, trained.state
+    ranking = rank_runs(client, job, state, view.entries, spec.weights_column)
+    artifacts = {"test_ranking": ["test_ranking.json", "test_ranking.csv"], "model": [MODEL_ARTIFACT]}
+    job.save_artifact("test_ranking.json", ranking.table.json(), "application/json")
+    job.save_artifact("test_ranking.csv", ranking.table.csv(), "text/csv")
+    said = f"Run {ranking.saved.run if ranking.saved else state.run} made the best of all models on the test rows"
+    if ranking.saved is not None:
+        _restore(job, ranking.saved)
+        said += ", and its cluster was lost; its saved model is the result"
+    elif ranking.best.model_id != view.entries[0].model_id:
+        mojo = job.scratch / "best.zip"
+        download_model(client, ranking.best.model_id, mojo)
+        job.save_artifact(MODEL_ARTIFACT, mojo, "application/zip")
+    known = {entry.model_id: entry for entry in (*ranking.brought, *view.entries)}
+    best = known.pop(ranking.best.model_id)
+    view = replace(view, sort_metric=state.saved[-1].sort_metric, entries=(best, *known.values()))
+    return replace(trained, view=view, warnings=(*trained.warnings, f"{said}.")), artifacts
+
+
+def _restore(job: JobContext, model: SavedModel) -> None:
+    """Make a saved model the one that the job's result names."""
+    if model.artifact == MODEL_ARTIFACT:
+        return
+    path = job.kept_artifact(model.artifact)
+    if path is None:
+        raise StorageError(f"The best model of run {model.run} is no longer in the store.")
+    job.save_artifact(MODEL_ARTIFACT, path, "application/zip")
+
+
+def _save_training(client: H2OClient, job: JobContext, view: AutoMLView) -> dict[str, list[str]]:
+    """The leader as a MOJO, the leaderboard and the event log; no leaderboard where no model was trained."""
+    saved = {"event_log": _save_table(job, "event_log", _event_log(view))}
+    if view.entries:
+        mojo = job.scratch / MODEL_ARTIFACT
+        download_model(client, view.entries[0].model_id, mojo)
+        job.save_artifact(MODEL_ARTIFACT, mojo, "application/zip")
+        saved |= {"model": [MODEL_ARTIFACT], "leaderboard": _save_table(job, "leaderboard", leaderboard_table(view))}
+    return saved
+
+
+def _save_table(job: JobContext, name: str, table: Table) -> list[str]:
+    job.save_artifact(f"{name}.json", table.json(), "application/json")
+    job.save_artifact(f"{name}.csv", table.csv(), "text/csv")
+    return [f"{name}.json", f"{name}.csv"]
 
 
 def _event_log(view: AutoMLView) -> Table:

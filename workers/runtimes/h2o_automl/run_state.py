@@ -1,7 +1,7 @@
 """What a job remembers of its training in the cluster, and what a new attempt does with it."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from enum import StrEnum
 from typing import Literal, Self
 
@@ -17,11 +17,24 @@ Phase = Literal["preparing", "starting", "training", "trained", "abandoned"]
 
 
 @dataclass(frozen=True)
+class SavedModel:
+    """A run's best model, kept as an artifact so that it outlives the cluster; ``score`` is by ``sort_metric``."""
+
+    run: int
+    model_id: str
+    algo: str
+    artifact: str
+    sort_metric: str
+    score: float | None
+
+
+@dataclass(frozen=True)
 class RunState:
     """The checkpoint of a job: run ``run`` (from 1) in the cluster of that id.
 
     An ``abandoned`` run can't go on, though its cluster lives. ``job_key`` is empty until it is known.
-    ``spent_seconds`` is what earlier runs trained, ``used_seconds`` what this one had trained when last seen.
+    ``spent_seconds`` is what earlier runs trained, ``used_seconds`` what this one had trained when last seen. ``saved``
+    has the best model of each run that had one; ``rows`` those of each part of the data, once they are known.
     """
 
     job_id: str
@@ -34,6 +47,13 @@ class RunState:
     used_seconds: float = 0.0
     events_seen: int = 0
     stopping: bool = False
+    saved: tuple[SavedModel, ...] = ()
+    rows: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def earlier(self) -> tuple[SavedModel, ...]:
+        """The best models of earlier runs."""
+        return tuple(model for model in self.saved if model.run != self.run)
 
     @property
     def keys(self) -> RunKeys:
@@ -55,6 +75,8 @@ class RunState:
             run=self.run + 1,
             cluster_id=cluster_id,
             spent_seconds=self.spent_seconds + self.used_seconds,
+            saved=self.saved,
+            rows=self.rows,
         )
 
     def remaining_seconds(self, max_runtime_secs: float) -> float:

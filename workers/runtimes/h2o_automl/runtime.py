@@ -3,12 +3,13 @@
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import ClassVar
 
 from tasks.automl import AutoMLSpec
 from tasks.contracts import Document, JobContext
-from tasks.errors import ClusterLost, JobCancelled
+from tasks.errors import ClusterLost, JobCancelled, JobStoppedEmpty
 from tasks.tabular import TrainingResult
 from workers.runtimes.h2o_automl import training
 from workers.runtimes.h2o_automl.automl_request import automl_request
@@ -17,8 +18,9 @@ from workers.runtimes.h2o_automl.client import H2OClient
 from workers.runtimes.h2o_automl.connection import ClusterSource, KeptCluster
 from workers.runtimes.h2o_automl.data_preparation import heed_stop, parts_of, prepare_frames
 from workers.runtimes.h2o_automl.failures import H2OError, doing
-from workers.runtimes.h2o_automl.outcome import conclude
+from workers.runtimes.h2o_automl.outcome import conclude, conclude_saved
 from workers.runtimes.h2o_automl.run_state import Entry, RunState, enter
+from workers.runtimes.h2o_automl.saved_models import set_aside
 from workers.runtimes.h2o_automl.table_check import CheckedData, check_tables
 
 CLUSTER_PATIENCE_SECONDS = 120.0
@@ -38,11 +40,17 @@ class H2OAutoMLRuntime:
         paths = _input_paths(spec, job)
         job.progress(0.0, "Checking the data.")
         data = check_tables(spec, paths["dataset"], paths.get("validation"), paths.get("test"))
-        with self._connected(job) as client, doing("the job"):
-            state = self._enter_run(client, job, spec, data, paths)
-            share = 1 - EXPLANATION_SHARE if spec.explain else 1.0
-            trained = training.Watch(client, job, spec, state, share).until_end()
-            return conclude(client, job, spec, data, trained, share)
+        try:
+            with self._connected(job) as client, doing("the job"):
+                state = self._enter_run(client, job, spec, data, paths)
+                share = 1 - EXPLANATION_SHARE if spec.explain else 1.0
+                trained = training.Watch(client, job, spec, state, share).until_end()
+                return conclude(client, job, spec, data, trained, share)
+        except JobStoppedEmpty:
+            saved = _saved_state(job)
+            if saved is None or not saved.saved:
+                raise
+            return conclude_saved(job, data, saved)
 
     def clean_up(self, checkpoint: Document) -> None:
         state = RunState.from_document(checkpoint)
@@ -92,7 +100,7 @@ class H2OAutoMLRuntime:
     def _enter_run(
         self, client: H2OClient, job: JobContext, spec: AutoMLSpec, data: CheckedData, paths: dict[str, Path]
     ) -> RunState:
-        saved = None if job.saved_checkpoint is None else RunState.from_document(job.saved_checkpoint)
+        saved = _saved_state(job)
         how, state = enter(
             saved,
             job.job_id,
@@ -110,9 +118,10 @@ class H2OAutoMLRuntime:
             budget = spec.effective_max_runtime_secs
             left = f" with {state.remaining_seconds(budget):.1f} of {budget:.1f} s" if budget else ""
             job.log(f"The AutoML of run {saved.run} can't go on; run {state.run} begins{left}.", "warning")
+            state = set_aside(job, state)
         job.checkpoint(state.document())
         job.progress(0.0, "Bringing the data into the cluster.")
-        prepare_frames(client, job, spec, state.keys, data, paths)
+        state = replace(state, rows=prepare_frames(client, job, spec, state.keys, data, paths))
         request = automl_request(
             spec,
             state.keys,
@@ -131,6 +140,10 @@ class H2OAutoMLRuntime:
         if run.cluster_id == client.cluster_id:
             with suppress(H2OError):
                 remove_run(client, run)
+
+
+def _saved_state(job: JobContext) -> RunState | None:
+    return None if job.saved_checkpoint is None else RunState.from_document(job.saved_checkpoint)
 
 
 def _input_paths(spec: AutoMLSpec, job: JobContext) -> dict[str, Path]:

@@ -13,6 +13,7 @@ from workers.runtimes.h2o_automl.client import H2OClient, Json, path_part
 from workers.runtimes.h2o_automl.failures import H2OError, out_of_memory, plain_message
 from workers.runtimes.h2o_automl.frames import TERMINAL, end_job, listed_jobs, read_job
 from workers.runtimes.h2o_automl.run_state import RunState
+from workers.runtimes.h2o_automl.saved_models import LeaderSaver
 from workers.runtimes.h2o_automl.training_progress import measure
 
 POLL_SECONDS = 0.5
@@ -31,7 +32,7 @@ class RunLost(ClusterLost):
 
 @dataclass(frozen=True)
 class Trained:
-    """How a training ended; ``view`` has at least one model."""
+    """How a training ended; ``view`` has at least one model, unless ``state`` has one saved from an earlier run."""
 
     view: AutoMLView
     state: RunState
@@ -111,6 +112,7 @@ class Watch:
         self._checkpoint_due = time.monotonic() + CHECKPOINT_SECONDS
         self._warnings: list[str] = []
         self._cancel_sent = False
+        self._saver = LeaderSaver(client, job)
 
     def until_end(self) -> Trained:
         """Wait for the training's end. Raises what its failure means."""
@@ -142,7 +144,10 @@ class Watch:
             self._job.log(plain_message(event.message), _LEVELS.get(event.level.upper(), "info"))
         elapsed = h2o_job["msec"] / 1000
         self._state = replace(self._state, events_seen=len(view.events), used_seconds=elapsed)
-        self._show(view, elapsed, complete=h2o_job["status"] in TERMINAL)
+        ended = h2o_job["status"] in TERMINAL
+        self._show(view, elapsed, complete=ended)
+        if not ended:
+            self._state = self._saver.save(self._state, view)
         if time.monotonic() > self._checkpoint_due:
             self._job.checkpoint(self._state.document())
             self._checkpoint_due = time.monotonic() + CHECKPOINT_SECONDS
@@ -207,7 +212,10 @@ class Watch:
     def _conclude(self, h2o_job: Json, view: AutoMLView) -> Trained:
         status, reason = h2o_job["status"], plain_message(h2o_job.get("exception") or "")
         if not view.entries:
-            raise self._nothing_trained(status, reason, view)
+            nothing = self._nothing_trained(status, reason, view)
+            if not self._state.earlier or isinstance(nothing, RunLost):
+                raise nothing
+            self._warn(f"Run {self._state.run} trained no model, so the best of earlier runs is kept: {nothing}")
         if status == "FAILED":
             self._warn(f"H2O ended the training with an error, and the models until then are kept: {reason}")
         if status == "CANCELLED" and not self._state.stopping:
