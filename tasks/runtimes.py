@@ -8,6 +8,7 @@ from typing import ClassVar, Protocol
 
 from tasks.automl import AutoMLSpec
 from tasks.contracts import Document, JobContext
+from tasks.scoring import ScoringResult, TableScoring
 from tasks.tabular import TrainingResult
 
 
@@ -25,3 +26,13 @@ class H2OAutoML(Protocol):
 
     def clean_up(self, checkpoint: Document) -> None:
         """Remove from the cluster everything that the job of this checkpoint made there. Doing it twice is harmless."""
+
+
+class TableScorer(Protocol):
+    """Models kept as MOJOs, scored in the runner's own process; those used last stay loaded."""
+
+    runtime_name: ClassVar[str] = "h2o_mojo"
+
+    def score(self, spec: TableScoring, job: JobContext) -> ScoringResult:
+        """Predict every row. Raises ``InvalidInput`` that names the column and row, ``JobCancelled``,
+        ``JobOutOfMemory``."""
