@@ -72,6 +72,7 @@ lock: $(VENV)/.dev ## resolve the pinned versions anew
 	$(LOCK_IMAGE) --output-file deploy/locks/build.lock deploy/locks/build.in
 	$(LOCK_IMAGE) --output-file deploy/locks/h2o.lock deploy/locks/h2o.in
 	$(LOCK_IMAGE) --extra server --output-file deploy/locks/server.lock pyproject.toml
+	$(LOCK_IMAGE) --extra server --output-file deploy/locks/worker-cpu.lock pyproject.toml deploy/locks/worker-cpu.in
 	$(LOCK_IMAGE) --extra server --output-file deploy/locks/worker-h2o.lock pyproject.toml deploy/locks/worker-h2o.in
 
 clean: ## remove what was installed and made here

@@ -1,5 +1,5 @@
 # syntax=docker/dockerfile:1
-# A worker whose runners need no more than the queue itself: cpu, remote, and gpu as long as no kind computes there.
+# A worker whose runners need no more than the queue itself: remote, and gpu as long as no kind computes there.
 ARG PYTHON=3.11-slim-bookworm
 
 FROM python:${PYTHON} AS build
@@ -28,4 +28,4 @@ WORKDIR /var/lib/turnout
 USER 10001:10001
 HEALTHCHECK --interval=30s --timeout=20s --start-period=60s --retries=3 CMD ["python", "-P", "-m", "workers.alive"]
 ENTRYPOINT ["python", "-P", "-m", "workers"]
-CMD ["--queue", "cpu"]
+CMD ["--queue", "remote"]

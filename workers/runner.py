@@ -16,11 +16,12 @@ import traceback
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from tasks.errors import InvalidInput, JobError, MemoryShort, RetryableJobError
+from tasks.errors import InvalidInput, JobError, MemoryShort, RetryableJobError, UpstreamError
 from tasks.kind import Kind
 from tasks.registry import kind_named, load_kinds
 from workers.channel import Channel, ChannelClosed, Message
@@ -134,9 +135,17 @@ class Runner:
         if kind.runtime is None:
             return ()
         if kind.runtime not in self._runtimes:
-            module = importlib.import_module(f"workers.runtimes.{kind.runtime}")
+            module = _imported(kind.runtime)
             self._runtimes[kind.runtime] = module.create(self._runtime_settings.get(kind.runtime, {}))
         return (self._runtimes[kind.runtime],)
+
+
+def _imported(runtime: str) -> ModuleType:
+    try:
+        return importlib.import_module(f"workers.runtimes.{runtime}")
+    except ModuleNotFoundError as exc:
+        # Another worker of the queue may have it.
+        raise UpstreamError(f"This worker lacks the package {exc.name}, which jobs of this kind need.") from exc
 
 
 def _fitting(result: BaseModel, context: RunnerContext) -> dict[str, Any]:

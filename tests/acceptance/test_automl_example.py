@@ -3,6 +3,7 @@
 import zipfile
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
 
 from tests.acceptance.automl import left_in_h2o, story, submit_automl
@@ -10,6 +11,7 @@ from tests.acceptance.program import Program
 from tests.circle_result import LEADERBOARD
 from tests.waiting import until
 from turnout import Client
+from turnout.job import Job
 from turnout.records import File
 
 METRICS = ["auc", "logloss", "aucpr", "mean_per_class_error", "rmse", "mse"]
@@ -39,6 +41,23 @@ def test_the_example_gives_its_known_result(program: Program, client: Client, ci
     assert seen[-1] == "final"
     assert_artifacts(job.artifacts(), [job.download(artifact.name, tmp_path) for artifact in job.artifacts()])
     until(lambda: not left_in_h2o(program), what="an empty cluster")
+    assert_scores(client, job, circle, tmp_path)
+
+
+def assert_scores(client: Client, trained: Job, table: File, directory: Path) -> None:
+    """The winner predicts new rows, and a whole table, without the cluster."""
+    model = {"job": trained.id, "artifact": "model.zip"}
+    rows = [{"x1": 0.0, "x2": 0.0}, {"x1": 1.0, "x2": 0.0}, {"x1": None, "x2": 0.1}]
+    scored = client.submit("score_table", {"model": model, "rows": rows}).wait(120)
+    assert scored.state == "succeeded", scored.error
+    assert scored.result is not None
+    inside, outside, _unknown = scored.result["predictions"]
+    assert (inside["predict"], outside["predict"]) == ("1", "0")
+    assert inside["probabilities"]["1"] > 0.5 > outside["probabilities"]["1"]
+
+    job = client.submit("score_table", {"model": model, "dataset": table, "format": "parquet"})
+    assert job.wait(120).state == "succeeded", job.record.error
+    assert pq.read_table(job.download("predictions.parquet", directory)).num_rows == 1000
 
 
 def assert_artifacts(artifacts: list, files: list[Path]) -> None:  # type: ignore[type-arg]

