@@ -62,12 +62,26 @@ def assert_scores(client: Client, trained: Job, table: File, directory: Path) ->
 
 def assert_artifacts(artifacts: list, files: list[Path]) -> None:  # type: ignore[type-arg]
     names = {artifact.name for artifact in artifacts}
-    for plot in ("confusion_matrix", "variable_importance", "model_correlation", "partial_dependence_x1"):
+    for plot in (
+        "confusion_matrix",
+        "roc",
+        "precision_recall",
+        "confusion_by_threshold",
+        "gains_lift",
+        "learning_curve",
+        "shap_summary",
+        "pareto_front",
+        "variable_importance",
+        "model_correlation",
+        "partial_dependence_x1",
+    ):
         assert {f"{plot}.png", f"{plot}.json"} <= names
     assert {"model.zip", "event_log.json", "partial_dependence_x2.png"} <= names
     for file in files:
         content = file.read_bytes()
         if file.suffix == ".png":
             assert content.startswith(b"\x89PNG")
+        if file.name == "report.html":
+            assert content.count(b"data:image/png;base64,") == len([name for name in names if name.endswith(".png")])
         if file.name == "model.zip":
             assert "model.ini" in zipfile.ZipFile(file).namelist()

@@ -24,7 +24,9 @@ def test_regression_shows_residuals_instead_of_a_confusion_matrix(make_job: Make
     assert {"rmse", "mae", "r2"} <= set(result.test_metrics)
     rows = job.artifact_json("residuals.json")["rows"]
     assert len(rows) == result.rows["test"]
-    assert {"residuals", "partial_dependence", "variable_importance", "model_correlation"} <= set(result.artifacts)
+    parts = {"residuals", "partial_dependence", "variable_importance", "model_correlation", "report"}
+    assert parts | {"learning_curve", "shap_summary", "pareto_front"} <= set(result.artifacts)
+    assert "roc" not in result.artifacts
 
 
 def test_three_classes_each_have_their_curve(make_job: MakeJob, h2o: H2OAutoMLRuntime) -> None:
@@ -37,6 +39,9 @@ def test_three_classes_each_have_their_curve(make_job: MakeJob, h2o: H2OAutoMLRu
     assert result.explanation_missing == []
     name = next(name for name in result.artifacts["partial_dependence"] if name.endswith(".json"))
     assert {row[0] for row in job.artifact_json(name)["rows"]} == {"0", "1", "2"}
+    # H2O has no contributions for more than two classes.
+    assert "shap_summary" not in result.artifacts
+    assert "learning_curve" in result.artifacts
 
 
 def test_categories_times_and_parquet(

@@ -7,12 +7,24 @@ from dataclasses import dataclass, field
 from tasks.automl import AutoMLSpec
 from tasks.contracts import JobContext, LeaderboardEntry
 from tasks.errors import ClusterLost, InvalidInput, JobCancelled, JobOutOfMemory, UpstreamError
+from workers.runtimes.h2o_automl.contributions import best_tree, contributions
 from workers.runtimes.h2o_automl.failures import H2OError
 from workers.runtimes.h2o_automl.leader_quality import Quality, confusion_table
+from workers.runtimes.h2o_automl.learning_curve import learning_curve
 from workers.runtimes.h2o_automl.model_agreement import model_agreement
+from workers.runtimes.h2o_automl.pareto_front import pareto_front
 from workers.runtimes.h2o_automl.partial_dependence import explained_classes, partial_dependence
 from workers.runtimes.h2o_automl.pictures.curves import draw_dependence, draw_residuals, draw_roc
+from workers.runtimes.h2o_automl.pictures.leader import (
+    draw_contributions,
+    draw_gains,
+    draw_learning,
+    draw_pareto,
+    draw_precision_recall,
+    draw_thresholds,
+)
 from workers.runtimes.h2o_automl.pictures.matrices import draw_agreement, draw_confusion, draw_importance
+from workers.runtimes.h2o_automl.report import Picture
 from workers.runtimes.h2o_automl.residuals import residuals
 from workers.runtimes.h2o_automl.tables import Table, slug
 from workers.runtimes.h2o_automl.test_frame import TestFrame
@@ -40,6 +52,7 @@ class Subject:
     quality: Quality
     frame: TestFrame
     response: str
+    sort_metric: str = ""
 
     @property
     def leader(self) -> str:
@@ -48,10 +61,12 @@ class Subject:
 
 @dataclass
 class Explanation:
-    """Names of the artifacts that were saved, by what they are, and of the parts that could not be made."""
+    """Names of the artifacts that were saved, by what they are, and of the parts that could not be made; the parts
+    themselves for the report."""
 
     artifacts: dict[str, list[str]] = field(default_factory=dict)
     missing: list[str] = field(default_factory=list)
+    pictures: list[Picture] = field(default_factory=list)
 
 
 def explain(job: JobContext, subject: Subject, report: Callable[[float, str], None]) -> Explanation:
@@ -92,9 +107,16 @@ def _parts(job: JobContext, subject: Subject) -> Iterator[tuple[str, str, Callab
         yield "confusion_matrix", "confusion_matrix", lambda: _confusion(subject)
     if subject.quality.points is not None:
         yield "roc", "roc", lambda: _roc(subject)
+        yield "precision_recall", "precision_recall", lambda: _precision_recall(subject)
+        yield "thresholds", "confusion_by_threshold", lambda: _thresholds(subject)
+        yield "gains_lift", "gains_lift", lambda: _gains(subject)
     if subject.problem == "regression":
         yield "residuals", "residuals", lambda: _residuals(job, subject)
     yield "variable_importance", "variable_importance", lambda: _importance(subject)
+    yield "learning_curve", "learning_curve", lambda: _learning(subject)
+    if len(subject.frame.columns[subject.response].levels) <= 2:
+        yield "shap_summary", "shap_summary", lambda: _contributions(job, subject)
+    yield "pareto_front", "pareto_front", lambda: _pareto(subject)
     for feature in _explained_features(job, subject):
         name = f"partial_dependence_{slug(feature)}"
         yield "partial_dependence", name, lambda feature=feature: _dependence(subject, feature)  # type: ignore[misc]
@@ -114,6 +136,7 @@ def _save(job: JobContext, made: Explanation, role: str, name: str, drawn: Drawn
     job.save_artifact(f"{name}.json", table.json(), "application/json")
     job.save_artifact(f"{name}.png", picture, "image/png")
     made.artifacts.setdefault(role, []).extend([f"{name}.json", f"{name}.png"])
+    made.pictures.append(Picture(role, table, picture))
 
 
 def _confusion(subject: Subject) -> Drawn | None:
@@ -125,8 +148,58 @@ def _roc(subject: Subject) -> Drawn | None:
     points = subject.quality.points
     if points is None:
         return None
-    positive = subject.frame.columns[subject.response].levels[-1]
-    return points, draw_roc(points, subject.quality.metrics["auc"] or 0.0, subject.leader, positive)
+    return points, draw_roc(points, subject.quality.metrics["auc"] or 0.0, subject.leader, _positive(subject))
+
+
+def _precision_recall(subject: Subject) -> Drawn | None:
+    points = subject.quality.points
+    if points is None:
+        return None
+    columns = ["threshold", "precision", "recall"]
+    places = [list(points.columns).index(name) for name in columns]
+    table = Table(
+        "Precision and recall of the leader on the test rows",
+        "One row per threshold above which a row is predicted to be of the second class.",
+        columns,
+        [[row[place] for place in places] for row in points.rows],
+    )
+    area = subject.quality.metrics.get("aucpr") or 0.0
+    return table, draw_precision_recall(table, area, subject.leader, _positive(subject))
+
+
+def _positive(subject: Subject) -> str:
+    return subject.frame.columns[subject.response].levels[-1]
+
+
+def _thresholds(subject: Subject) -> Drawn | None:
+    table = subject.quality.thresholds
+    return None if table is None else (table, draw_thresholds(table, subject.leader))
+
+
+def _gains(subject: Subject) -> Drawn | None:
+    table = subject.quality.gains
+    return None if table is None else (table, draw_gains(table, subject.leader))
+
+
+def _learning(subject: Subject) -> Drawn | None:
+    found = learning_curve(subject.frame.client, subject.entries)
+    return None if found is None else (found[0], draw_learning(*found))
+
+
+def _contributions(job: JobContext, subject: Subject) -> Drawn | None:
+    entry = best_tree(subject.entries)
+    if entry is None:
+        return None
+    table = contributions(subject.frame, entry.model_id, job.scratch)
+    return table, draw_contributions(table, entry.model_id)
+
+
+def _pareto(subject: Subject) -> Drawn | None:
+    if not subject.sort_metric:
+        return None
+    key = subject.frame.keys.automl(subject.response)
+    table = pareto_front(subject.frame.client, key, subject.sort_metric)
+    return None if table is None else (table, draw_pareto(table))
 
 
 def _residuals(job: JobContext, subject: Subject) -> Drawn:

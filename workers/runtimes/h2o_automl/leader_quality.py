@@ -3,9 +3,10 @@
 from dataclasses import dataclass
 
 from tasks.tabular import ConfusionMatrix
-from workers.runtimes.h2o_automl.automl_view import number, table_rows
+from workers.runtimes.h2o_automl.automl_view import number
 from workers.runtimes.h2o_automl.client import LONG_READ_SECONDS, H2OClient, Json, path_part
 from workers.runtimes.h2o_automl.frames import copy_without, remove_key
+from workers.runtimes.h2o_automl.leader_curves import confusion_by_threshold, curve_points, gains_lift
 from workers.runtimes.h2o_automl.tables import Table
 
 # H2O's fields by the names that its leaderboard uses.
@@ -21,16 +22,18 @@ _METRICS = {
     "mean_residual_deviance": "mean_residual_deviance",
     "r2": "r2",
 }
-_POINT_COLUMNS = ("threshold", "fpr", "tpr", "precision", "recall", "f1", "accuracy")
 
 
 @dataclass(frozen=True)
 class Quality:
-    """``points`` are those of the ROC and precision-recall curves, for two classes only."""
+    """``points`` are those of the ROC and precision-recall curves; these, ``thresholds`` and ``gains`` are for two
+    classes only."""
 
     metrics: dict[str, float | None]
     confusion: ConfusionMatrix | None
     points: Table | None
+    thresholds: Table | None = None
+    gains: Table | None = None
 
 
 def measure_quality(client: H2OClient, model_id: str, frame: str, weights_column: str | None = None) -> Quality:
@@ -51,7 +54,14 @@ def measure_quality(client: H2OClient, model_id: str, frame: str, weights_column
         right = sum(row[index] for index, row in enumerate(confusion.matrix))
         metrics["accuracy"] = right / max(sum(map(sum, confusion.matrix)), 1)
     known = {name: value for name, value in metrics.items() if value is not None}
-    return Quality(dict(known), confusion, _points(found.get("thresholds_and_metric_scores")))
+    by_threshold = found.get("thresholds_and_metric_scores")
+    return Quality(
+        dict(known),
+        confusion,
+        curve_points(by_threshold),
+        confusion_by_threshold(by_threshold),
+        gains_lift(found.get("gains_lift_table")),
+    )
 
 
 def _score(client: H2OClient, model_id: str, frame: str) -> Json:
@@ -78,16 +88,4 @@ def _confusion(found: Json | None) -> ConfusionMatrix | None:
     size = len(labels)
     return ConfusionMatrix(
         labels=labels, matrix=[[round(table["data"][column][row]) for column in range(size)] for row in range(size)]
-    )
-
-
-def _points(found: Json | None) -> Table | None:
-    rows = table_rows(found)
-    if not rows:
-        return None
-    return Table(
-        "ROC and precision-recall points of the leader on the test rows",
-        "One row per threshold above which a row is predicted to be of the second class.",
-        _POINT_COLUMNS,
-        [[number(row[name]) for name in _POINT_COLUMNS] for row in rows],
     )

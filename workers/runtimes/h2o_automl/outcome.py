@@ -11,6 +11,7 @@ from workers.runtimes.h2o_automl.client import H2OClient
 from workers.runtimes.h2o_automl.data_preparation import frame_rows
 from workers.runtimes.h2o_automl.explanation import PART_FAILURES, Explanation, Subject, explain
 from workers.runtimes.h2o_automl.leader_quality import Quality, measure_quality
+from workers.runtimes.h2o_automl.report import REPORT_ARTIFACT
 from workers.runtimes.h2o_automl.run_ranking import best_saved, rank_runs
 from workers.runtimes.h2o_automl.run_state import RunState, SavedModel
 from workers.runtimes.h2o_automl.saved_models import (
@@ -23,6 +24,7 @@ from workers.runtimes.h2o_automl.table_check import CheckedData
 from workers.runtimes.h2o_automl.tables import Table
 from workers.runtimes.h2o_automl.test_frame import opened_test_frame
 from workers.runtimes.h2o_automl.training import Trained
+from workers.runtimes.h2o_automl.training_report import training_report
 
 
 def conclude(
@@ -40,8 +42,7 @@ def conclude(
     rows = frame_rows(client, spec, state.keys)
     quality = measure_quality(client, leader.model_id, state.keys.frame("test"), spec.weights_column)
     made = _explain(client, job, spec, data, trained, quality, share) if spec.explain else Explanation()
-    job.progress(1.0, f"Done: the best of {len(view.entries)} models is {leader.model_id}.")
-    return TrainingResult(
+    result = TrainingResult(
         problem=data.problem,
         rows=rows,
         leader=leader.model_id,
@@ -56,6 +57,12 @@ def conclude(
         explanation_missing=made.missing,
         warnings=list(trained.warnings),
     )
+    if spec.explain:
+        page = training_report(spec.target, result, leaderboard_table(view), made.pictures)
+        job.save_artifact(REPORT_ARTIFACT, page, "text/html; charset=utf-8")
+        result = result.model_copy(update={"artifacts": {**result.artifacts, "report": [REPORT_ARTIFACT]}})
+    job.progress(1.0, f"Done: the best of {len(view.entries)} models is {leader.model_id}.")
+    return result
 
 
 def conclude_saved(job: JobContext, data: CheckedData, state: RunState) -> TrainingResult:
@@ -153,7 +160,16 @@ def _explain(
     response = data.response(spec.target)
     try:
         with opened_test_frame(client, trained.state.keys) as frame:
-            subject = Subject(spec, data.problem, data.features, trained.view.entries, quality, frame, response)
+            subject = Subject(
+                spec,
+                data.problem,
+                data.features,
+                trained.view.entries,
+                quality,
+                frame,
+                response,
+                trained.view.sort_metric,
+            )
             return explain(job, subject, report)
     except (ClusterLost, *PART_FAILURES) as exc:
         job.log(f"The explanation is missing: {exc}", "warning")

@@ -8,13 +8,13 @@ from tasks.errors import StorageError
 from workers.runtimes.h2o_automl.client import H2OClient
 from workers.runtimes.h2o_automl.failures import H2OError
 from workers.runtimes.h2o_automl.leader_quality import measure_quality
+from workers.runtimes.h2o_automl.pareto_front import HIGHER_IS_BETTER
 from workers.runtimes.h2o_automl.run_state import RunState, SavedModel
 from workers.runtimes.h2o_automl.saved_models import bring_back
 from workers.runtimes.h2o_automl.tables import Table
 
 # Of the newest run's leaderboard; the earlier runs' best are all ranked.
 MOST_RANKED = 20
-_HIGHER_IS_BETTER = frozenset({"auc", "aucpr"})
 
 # The run that made it, the saved model if it isn't the newest run, and its metrics.
 _Contender = tuple[int, SavedModel | None, LeaderboardEntry]
@@ -68,7 +68,7 @@ def _place(sort_metric: str, score: float | None) -> tuple[bool, float]:
     """What sorts better scores first, and missing ones last."""
     if score is None:
         return True, 0.0
-    return False, -score if sort_metric in _HIGHER_IS_BETTER else score
+    return False, -score if sort_metric in HIGHER_IS_BETTER else score
 
 
 def _table(scored: Sequence[_Contender], sort_metric: str) -> Table:

@@ -51,10 +51,14 @@ class TestFrame:
 
     def values(self, column: str, scratch: Path) -> list[str]:
         """The sample's values of one column, as text."""
+        return [row[column] for row in self.table(self.sample, scratch)]
+
+    def table(self, key: str, scratch: Path) -> list[dict[str, str]]:
+        """All rows of a frame, as text by column."""
         target = scratch / "rows.csv"
-        self.client.download("/3/DownloadDataset", target, params={"frame_id": self.sample, "hex_string": "false"})
+        self.client.download("/3/DownloadDataset", target, params={"frame_id": key, "hex_string": "false"})
         with target.open(encoding="utf-8", newline="") as file:
-            found = [row[column] for row in csv.DictReader(file)]
+            found = list(csv.DictReader(file))
         target.unlink()
         return found
 
