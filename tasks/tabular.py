@@ -8,6 +8,7 @@ from pydantic import Field, model_validator
 from tasks.contracts import Frozen, Input, JobResult, JobSpec
 
 Problem = Literal["auto", "classification", "regression"]
+ColumnType = Literal["numeric", "enum", "time", "string"]
 ColumnName = Annotated[str, Field(min_length=1, max_length=1000)]
 
 
@@ -41,6 +42,14 @@ class TableTraining(JobSpec):
     features: list[ColumnName] | None = Field(
         default=None, min_length=1, description="The columns to predict from; all but the target if not given."
     )
+    types: dict[ColumnName, ColumnType] | None = Field(
+        default=None,
+        min_length=1,
+        description=(
+            "What columns are read as, where H2O's guess from the data is wrong: numeric, enum (categories), time, or "
+            "string, which no model learns from."
+        ),
+    )
     problem: Problem = Field(
         default="auto",
         description=(
@@ -67,6 +76,11 @@ class TableTraining(JobSpec):
                 raise ValueError("features names a column twice")
             if self.target in self.features:
                 raise ValueError(f"the target {self.target!r} can't be one of the features too")
+        if self.target in (self.types or ()):
+            raise ValueError(f"types can't name the target {self.target!r}; say by problem what it is")
+        for name in self.features or ():
+            if (self.types or {}).get(name) == "string":
+                raise ValueError(f"features names {name!r}, but types makes it a string, which no model learns from")
         if self.split is not None and self.test_dataset is not None:
             raise ValueError("give either split or test_dataset, not both")
         if self.split is not None and len(self.split.ratios) == 3 and self.validation_dataset is not None:

@@ -19,7 +19,7 @@ from workers.runtimes.h2o_automl.runtime import H2OAutoMLRuntime
 from workers.runtimes.h2o_automl.table_check import check_tables
 
 ROWS = 200
-Read = Callable[[bytes | pa.Table], dict[str, str]]
+Read = Callable[..., dict[str, str]]
 
 
 def table(line: Callable[[int], str], header: str = "x,y", end: str = "\n") -> bytes:
@@ -34,7 +34,7 @@ def plain(n: int) -> str:
 def read(make_job: MakeJob, client: H2OClient, tmp_path: Path) -> Read:
     """Checks a table and brings it into the cluster; answers the kinds of its columns there."""
 
-    def check_and_load(content: bytes | pa.Table) -> dict[str, str]:
+    def check_and_load(content: bytes | pa.Table, **options: object) -> dict[str, str]:
         path = tmp_path / "shaped"
         if isinstance(content, bytes):
             path.write_bytes(content)
@@ -42,7 +42,7 @@ def read(make_job: MakeJob, client: H2OClient, tmp_path: Path) -> Read:
             pq.write_table(content, path)
         job = make_job()
         keys = RunKeys(job.job_id, 1)
-        spec = quick_spec("shaped", test_dataset={"file": "shaped"})
+        spec = quick_spec("shaped", test_dataset={"file": "shaped"}, **options)
         data = check_tables(spec, path, None, path)
         try:
             prepare_frames(client, job, spec, keys, data, {"dataset": path, "test": path})
@@ -160,3 +160,33 @@ def test_what_is_refused_never_touches_the_cluster(
     with pytest.raises(InvalidInput):
         train(quick_spec("bad"), job, h2o)
     assert (job.guarded, job.checkpoints, len(client.get("/3/Jobs")["jobs"])) == (0, [], before)
+
+
+TYPED = {"code": "enum", "day": "time", "size": "numeric"}
+
+
+def test_types_that_are_asked_for_in_csv(read: Read) -> None:
+    content = table(lambda n: f"{n % 3},2026-01-{n % 28 + 1:02},{n},{'ab'[n % 2]}", "code,day,size,y")
+    assert read(content)["code"] == "int"
+    kinds = read(content, types=TYPED)
+    assert (kinds["code"], kinds["day"], kinds["size"]) == ("enum", "time", "int")
+    assert read(content, types={"size": "enum"})["size"] == "enum"
+
+
+def test_types_that_are_asked_for_in_parquet(read: Read) -> None:
+    content = pa.table(
+        {
+            "code": [n % 3 for n in range(ROWS)],
+            "day": [f"2026-01-{n % 28 + 1:02}" for n in range(ROWS)],
+            "size": [str(n) for n in range(ROWS)],
+            "y": ["ab"[n % 2] for n in range(ROWS)],
+        }
+    )
+    kinds = read(content, types=TYPED)
+    assert (kinds["code"], kinds["day"], kinds["size"]) == ("enum", "time", "int")
+
+
+def test_what_is_no_time_is_refused(read: Read) -> None:
+    content = table(lambda n: f"{['soon', 'later'][n % 2]},{n},{'ab'[n % 2]}", "day,size,y")
+    with pytest.raises(InvalidInput, match="types makes column 'day' a time, but H2O can read no value of it"):
+        read(content, types={"day": "time"})

@@ -1,5 +1,6 @@
 """What bad data does, before anything goes to a cluster."""
 
+import datetime
 import gzip
 from pathlib import Path
 
@@ -9,7 +10,9 @@ import pytest
 
 from tasks.errors import InvalidInput
 from tasks.kinds.train_automl import TrainAutoML
+from tasks.tabular import ColumnType
 from workers.runtimes.h2o_automl.column_facts import TargetFacts
+from workers.runtimes.h2o_automl.parquet_table import copy_as
 from workers.runtimes.h2o_automl.table_check import CheckedData, check_tables
 
 ROWS = "".join(f"{n},{n % 5},{'ab'[n % 2]}\n" for n in range(30))
@@ -257,3 +260,47 @@ class TestParquet:
         constant = self.write(tmp_path, {"x": [1] * 30, "y": [n % 2 for n in range(30)]})
         with pytest.raises(InvalidInput, match="Every feature has the same value"):
             check_file(constant)
+
+
+def test_types_name_columns_of_the_table(tmp_path: Path) -> None:
+    with pytest.raises(InvalidInput, match="no column 'zz'"):
+        check(tmp_path, "x,z,y\n" + ROWS, types={"zz": "enum"})
+
+
+def test_a_string_is_no_feature(tmp_path: Path) -> None:
+    assert check(tmp_path, "x,z,y\n" + ROWS, types={"x": "string"}).features == ("z",)
+    with pytest.raises(InvalidInput, match="no column left to predict from"):
+        check(tmp_path, "x,z,y\n" + ROWS, types={"x": "string", "z": "string"})
+
+
+def test_a_text_where_numbers_are_asked_for_is_named(tmp_path: Path) -> None:
+    rows = ROWS + "1,many,a\n"
+    with pytest.raises(InvalidInput, match="makes column 'z' numeric, but the dataset has the text 'many' in line 32"):
+        check(tmp_path, "x,z,y\n" + rows, types={"z": "numeric"})
+
+
+@pytest.mark.parametrize(
+    ("values", "kind", "expected"),
+    [
+        (["1", "2.5", None], "numeric", [1.0, 2.5, None]),
+        ([1.0, None, 2.0], "enum", ["1", None, "2"]),
+        ([1.5, None, 2.0], "enum", ["1.5", None, "2"]),
+        ([True, False, None], "enum", ["true", "false", None]),
+        (["2026-01-01", None, "2026-01-02 03:00"], "time", [1767225600000, None, 1767322800000]),
+        ([1767225600000, None, 0], "time", [1767225600000, None, 0]),
+        ([datetime.datetime(2026, 1, 1), None], "numeric", [1767225600000.0, None]),
+        (pa.array(["a", "b", "a"]).dictionary_encode(), "string", ["a", "b", "a"]),
+    ],
+)
+def test_columns_of_parquet_are_retyped(tmp_path: Path, values: object, kind: ColumnType, expected: object) -> None:
+    pq.write_table(pa.table({"x": values, "y": list(range(len(values)))}), tmp_path / "a")  # type: ignore[arg-type]
+    copy_as(tmp_path / "a", tmp_path / "b", {"x": kind})
+    column = pq.read_table(tmp_path / "b").column("x")
+    assert (column.cast(pa.int64()) if kind == "time" else column).to_pylist() == expected
+
+
+@pytest.mark.parametrize(("values", "kind"), [(["a", "1"], "numeric"), (["soon"], "time"), ([True], "time")])
+def test_what_can_not_be_retyped_is_named(tmp_path: Path, values: object, kind: ColumnType) -> None:
+    pq.write_table(pa.table({"x": values}), tmp_path / "a")
+    with pytest.raises(InvalidInput, match=f"types makes column 'x' {kind}, but its values of type"):
+        copy_as(tmp_path / "a", tmp_path / "b", {"x": kind})

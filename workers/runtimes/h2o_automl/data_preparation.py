@@ -12,11 +12,12 @@ from workers.runtimes.h2o_automl.csv_table import copy_without_mark
 from workers.runtimes.h2o_automl.failures import doing
 from workers.runtimes.h2o_automl.frames import frame_columns, remove_key, row_count, split_frame, upload_table
 from workers.runtimes.h2o_automl.keys import RunKeys
-from workers.runtimes.h2o_automl.parquet_table import copy_with_milliseconds
+from workers.runtimes.h2o_automl.parquet_table import copy_as
 from workers.runtimes.h2o_automl.table_check import CheckedData, require_folds
 
 # What to tell the parser for a frame's column types.
 _USABLE = frozenset({"enum", "int", "real", "time"})
+_PARSED = {"numeric": "Numeric", "enum": "Enum", "time": "Time", "string": "String"}
 _TYPES = {"enum": "Enum", "int": "Numeric", "real": "Numeric", "time": "Time", "string": "String", "uuid": "UUID"}
 
 
@@ -37,7 +38,7 @@ def prepare_frames(
     split = spec.effective_split
     whole = "train" if split is None else "data"
     _load(client, job, spec, data, data.dataset, paths["dataset"], keys.frame(whole))
-    _require_usable(client, job, data, keys.frame(whole))
+    _require_usable(client, job, spec, data, keys.frame(whole))
     if split is not None:
         roles = ["train", "test"] if len(split.ratios) == 2 else ["train", "validation", "test"]
         with doing("splitting the dataset"):
@@ -74,9 +75,14 @@ def _types_of(client: H2OClient, key: str) -> dict[str, str]:
     return {column["label"]: _TYPES[column["type"]] for column in columns if column["type"] in _TYPES}
 
 
-def _require_usable(client: H2OClient, job: JobContext, data: CheckedData, key: str) -> None:
+def _require_usable(client: H2OClient, job: JobContext, spec: AutoMLSpec, data: CheckedData, key: str) -> None:
     """Refuse a dataset without any feature that H2O can use, and say of which values it loses some."""
-    kinds = {column["label"]: column["type"] for column in frame_columns(client, key)}
+    columns = frame_columns(client, key)
+    kinds = {column["label"]: column["type"] for column in columns}
+    lost = {column["label"]: column["missing_count"] == data.dataset.rows for column in columns}
+    for name, wanted in (spec.types or {}).items():
+        if wanted == "time" and (kinds[name] != "time" or lost[name]):
+            raise InvalidInput(f"types makes column {name!r} a time, but H2O can read no value of it as one.")
     usable = [name for name in data.features if kinds[name] in _USABLE and name in data.dataset.varying]
     if not usable:
         raise InvalidInput(
@@ -117,8 +123,9 @@ def _load(
     """``types`` are those that columns have to get; H2O guesses the others."""
     if facts.marked:
         copy_without_mark(path, path := job.scratch / "unmarked.csv")
-    if facts.fine_times:
-        copy_with_milliseconds(path, path := job.scratch / "milliseconds.parquet")
+    declared = spec.types or {}
+    if facts.separator is None and (facts.fine_times or declared):
+        copy_as(path, path := job.scratch / "retyped.parquet", declared)
     kind = "Enum" if data.problem == "classification" else "Numeric"
     response = data.response(spec.target)
     with doing("reading the data"):
@@ -128,7 +135,7 @@ def _load(
             key,
             columns=facts.columns,
             separator=facts.separator,
-            types={**(types or {}), spec.target: kind},
+            types={**(types or {}), **{name: _PARSED[type_] for name, type_ in declared.items()}, spec.target: kind},
             missing={spec.target: sorted(facts.target.words)} if facts.target.numeric else {},
             renamed={} if response == spec.target else {spec.target: response},
             tick=lambda: heed_stop(job),

@@ -1,6 +1,6 @@
 """Reads a Parquet file's schema and target, and refuses what H2O can't read or misreads."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pyarrow as pa
@@ -8,6 +8,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from tasks.errors import InvalidInput
+from tasks.tabular import ColumnType
 from workers.runtimes.h2o_automl.column_facts import TableFacts, TargetFacts, first_text
 from workers.runtimes.h2o_automl.csv_table import require_columns, require_names
 
@@ -55,16 +56,46 @@ def read_parquet(
         raise InvalidInput(f"The {role} can't be read as Parquet; it is damaged or incomplete.") from exc
 
 
-def copy_with_milliseconds(path: Path, target: Path) -> None:
-    """Write a Parquet file with all its times in milliseconds: H2O reads finer ones as plain numbers."""
+_TYPES = {"numeric": pa.float64(), "enum": pa.string(), "time": pa.timestamp("ms"), "string": pa.string()}
+
+
+def copy_as(path: Path, target: Path, types: Mapping[str, ColumnType]) -> None:
+    """Write a Parquet file with columns of the given types, as H2O keeps those of the file whatever parsing is told;
+    and with all its times in milliseconds, since H2O reads finer ones as plain numbers.
+
+    Raises ``InvalidInput`` that names the column whose values can't be read so.
+    """
     with pq.ParquetFile(path) as file:
         schema = file.schema_arrow
         for index, field in enumerate(schema):
-            if _is_fine_time(field.type):
+            if field.name in types:
+                schema = schema.set(index, field.with_type(_TYPES[types[field.name]]))
+            elif _is_fine_time(field.type):
                 schema = schema.set(index, field.with_type(pa.timestamp("ms", field.type.tz)))
         with pq.ParquetWriter(target, schema) as copy:
             for batch in file.iter_batches():
-                copy.write_table(pa.Table.from_batches([batch]).cast(schema, safe=False))
+                columns = [_cast(batch.column(field.name), field, types.get(field.name)) for field in schema]
+                copy.write_table(pa.Table.from_arrays(columns, schema=schema))
+
+
+def _cast(column: pa.Array, field: pa.Field, kind: ColumnType | None) -> pa.Array:
+    if pa.types.is_dictionary(column.type) and not pa.types.is_dictionary(field.type):
+        column = column.dictionary_decode()
+    if kind == "time" and pa.types.is_integer(column.type):
+        # As in a CSV file, a whole number is milliseconds since 1970.
+        column = pc.cast(column, pa.int64())
+    if kind in ("enum", "string") and pa.types.is_floating(column.type):
+        # A category is called 1, not 1.0, where the column can be missing and therefore has doubles.
+        whole = pc.all(pc.equal(column, pc.floor(column))).as_py() is not False
+        column = pc.cast(column, pa.int64(), safe=False) if whole else column
+    if kind == "numeric" and (pa.types.is_timestamp(column.type) or pa.types.is_date(column.type)):
+        column = pc.cast(pc.cast(column, pa.timestamp("ms"), safe=False), pa.int64())
+    try:
+        return pc.cast(column, field.type, safe=False)
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as exc:
+        raise InvalidInput(
+            f"types makes column {field.name!r} {kind}, but its values of type {column.type} can't be read so."
+        ) from exc
 
 
 def _is_fine_time(kind: pa.DataType) -> bool:

@@ -40,7 +40,8 @@ class CheckedData:
 def check_tables(spec: AutoMLSpec, dataset: Path, validation: Path | None, test: Path | None) -> CheckedData:
     """Read all tables of the spec through. Raises ``InvalidInput`` that names what is wrong and says what to do."""
     special = list(spec.special_columns.values())
-    facts = _read(dataset, "dataset", spec.target, [*(spec.features or ()), *special])
+    facts = _read(dataset, "dataset", spec.target, [*(spec.features or ()), *special, *(spec.types or ())])
+    _refuse_texts_among_numbers(spec, facts, "dataset")
     _refuse_spoilt_numbers(spec, facts)
     problem = decide_problem(spec.problem, facts.target)
     complaint = spec.misfit(problem)
@@ -50,7 +51,8 @@ def check_tables(spec: AutoMLSpec, dataset: Path, validation: Path | None, test:
     complaint = spec.class_misfit(classes) if classes else None
     if complaint is not None:
         raise InvalidInput(f"The target {spec.target!r} has {classes} classes, and {complaint}.")
-    others = {spec.target, *special, *facts.unnamed_index}
+    strings = {name for name, kind in (spec.types or {}).items() if kind == "string"}
+    others = {spec.target, *special, *facts.unnamed_index, *strings}
     features = spec.features or [name for name in facts.columns if name not in others]
     _require_features(spec, facts, features)
     _require_target(spec.target, problem, facts)
@@ -59,6 +61,9 @@ def check_tables(spec: AutoMLSpec, dataset: Path, validation: Path | None, test:
         _check_other(path, role, spec.target, features, problem, facts)
         for path, role in ((validation, "validation_dataset"), (test, "test_dataset"))
     ]
+    for table, role in zip(checked, ("validation_dataset", "test_dataset"), strict=True):
+        if table is not None:
+            _refuse_texts_among_numbers(spec, table, role)
     if spec.class_sampling_factors is not None and len(spec.class_sampling_factors) != classes:
         raise InvalidInput(
             f"class_sampling_factors has {len(spec.class_sampling_factors)} numbers for {classes} classes."
@@ -123,6 +128,15 @@ def _check_other(
     else:
         _require_numbers(target, facts, role)
     return facts
+
+
+def _refuse_texts_among_numbers(spec: AutoMLSpec, facts: TableFacts, role: str) -> None:
+    for name, kind in (spec.types or {}).items():
+        if kind == "numeric" and name in facts.texts:
+            row, text = facts.texts[name]
+            raise InvalidInput(
+                f"types makes column {name!r} numeric, but the {role} has the text {text[:60]!r} in {facts.place(row)}."
+            )
 
 
 def _require_features(spec: AutoMLSpec, facts: TableFacts, features: Sequence[str]) -> None:
