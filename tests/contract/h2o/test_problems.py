@@ -7,8 +7,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from tasks.errors import InvalidInput
+from tasks.errors import InvalidInput, JobOutOfMemory
 from tests.contract.h2o.conftest import MakeJob, left_in, quick_spec, train
+from workers.runtimes.h2o_automl import memory_guard
 from workers.runtimes.h2o_automl.client import H2OClient
 from workers.runtimes.h2o_automl.runtime import H2OAutoMLRuntime
 
@@ -184,3 +185,13 @@ def test_a_table_of_its_own_gets_the_datasets_types(
     tables["times"] = times
     with pytest.raises(InvalidInput, match="column 'x' of the test_dataset"):
         train(quick_spec("times", test_dataset={"file": "words"}), make_job(), h2o)
+
+
+def test_a_table_that_can_not_fit_never_reaches_the_cluster(
+    make_job: MakeJob, h2o: H2OAutoMLRuntime, client: H2OClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(memory_guard, "_VALUE_BYTES", 10**9)
+    job = make_job()
+    with pytest.raises(JobOutOfMemory, match="TURNOUT_H2O_MEMORY"):
+        train(quick_spec(), job, h2o)
+    assert left_in(client, job.job_id) == []

@@ -18,6 +18,7 @@ from workers.runtimes.h2o_automl.client import H2OClient
 from workers.runtimes.h2o_automl.connection import ClusterSource, KeptCluster
 from workers.runtimes.h2o_automl.data_preparation import heed_stop, parts_of, prepare_frames
 from workers.runtimes.h2o_automl.failures import H2OError, doing
+from workers.runtimes.h2o_automl.memory_guard import estimate, require_room
 from workers.runtimes.h2o_automl.outcome import conclude, conclude_saved
 from workers.runtimes.h2o_automl.run_state import Entry, RunState, enter
 from workers.runtimes.h2o_automl.saved_models import set_aside
@@ -111,6 +112,7 @@ class H2OAutoMLRuntime:
         if how is Entry.ATTACH:
             return training.attach(client, job, state)
         heed_stop(job)
+        require_room(client, job, spec, estimate(data.tables, paths.values()))
         if how is Entry.REPEAT:
             remove_run_frames(client, state.keys)
         if saved is not None and how is Entry.BEGIN:

@@ -31,10 +31,13 @@ class CheckedData:
     features: tuple[str, ...]
     classes: int
 
+    @property
+    def tables(self) -> tuple[TableFacts, ...]:
+        return tuple(table for table in (self.dataset, self.validation, self.test) if table is not None)
+
     def response(self, target: str) -> str:
         """What the target column is called in the cluster."""
-        tables = (self.dataset, self.validation, self.test)
-        return response_name(target, (name for table in tables if table is not None for name in table.columns))
+        return response_name(target, (name for table in self.tables for name in table.columns))
 
 
 def check_tables(spec: AutoMLSpec, dataset: Path, validation: Path | None, test: Path | None) -> CheckedData:
