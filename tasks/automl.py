@@ -45,6 +45,7 @@ _REGRESSION_ONLY = frozenset(
 )
 _TWO_CLASSES_ONLY = frozenset({"AUC", "AUCPR", "lift_top_group", "bernoulli"})
 _TREES = frozenset({"DRF", "GBM", "XGBoost"})
+PARAMETER_OF_DISTRIBUTION = {"tweedie": "tweedie_power", "quantile": "quantile_alpha", "huber": "huber_alpha"}
 DEFAULT_RUNTIME_SECONDS = 3600.0
 DEFAULT_BALANCE_SIZE = 5.0
 LONGEST_RUNTIME_SECONDS = 6 * 86400.0
@@ -112,6 +113,18 @@ class AutoMLSpec(TableTraining):
         description="Largest size after balancing, relative to the data; needs balance_classes.",
     )
     distribution: Distribution = Field(default="AUTO", description="What the target is taken to be distributed like.")
+    tweedie_power: float | None = Field(
+        default=None, gt=1, lt=2, description="Variance power of distribution tweedie; H2O takes 1.5 if not given."
+    )
+    quantile_alpha: float | None = Field(
+        default=None, gt=0, lt=1, description="The quantile of distribution quantile; H2O takes 0.5 if not given."
+    )
+    huber_alpha: float | None = Field(
+        default=None,
+        gt=0,
+        lt=1,
+        description="Where distribution huber turns from squares to absolute values; H2O takes 0.9 if not given.",
+    )
     exploitation_ratio: float = Field(
         default=-1,
         ge=-1,
@@ -122,6 +135,12 @@ class AutoMLSpec(TableTraining):
     fold_column: ColumnName | None = Field(default=None, description="Column that assigns each row to a fold.")
     keep_cross_validation_predictions: bool = Field(
         default=False, description="Keep them in the cluster while training."
+    )
+    keep_cross_validation_models: bool = Field(
+        default=False, description="Keep the folds' models in the cluster while training; takes memory."
+    )
+    keep_cross_validation_fold_assignment: bool = Field(
+        default=False, description="Keep each row's fold in the cluster while training."
     )
     monotone_constraints: dict[str, Literal[-1, 1]] | None = Field(
         default=None, min_length=1, description="Columns whose effect may only rise (1) or fall (-1); trees heed it."
@@ -196,6 +215,9 @@ class AutoMLSpec(TableTraining):
             raise ValueError("class_sampling_factors need balance_classes")
         if self.max_after_balance_size != DEFAULT_BALANCE_SIZE and not self.balance_classes:
             raise ValueError("max_after_balance_size needs balance_classes")
+        for distribution, option in PARAMETER_OF_DISTRIBUTION.items():
+            if getattr(self, option) is not None and self.distribution != distribution:
+                raise ValueError(f"{option} needs distribution {distribution}")
         if self.problem != "auto":
             complaint = self.misfit(self.problem)
             if complaint is not None:

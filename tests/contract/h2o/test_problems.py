@@ -10,7 +10,7 @@ import pytest
 from tasks.errors import InvalidInput, JobOutOfMemory
 from tests.contract.h2o.conftest import MakeJob, left_in, quick_spec, train
 from workers.runtimes.h2o_automl import memory_guard
-from workers.runtimes.h2o_automl.client import H2OClient
+from workers.runtimes.h2o_automl.client import H2OClient, path_part
 from workers.runtimes.h2o_automl.runtime import H2OAutoMLRuntime
 
 
@@ -124,10 +124,27 @@ def test_all_options_are_known_to_h2o(make_job: MakeJob, h2o: H2OAutoMLRuntime, 
         distribution="bernoulli",
         exploitation_ratio=0.1,
         keep_cross_validation_predictions=True,
+        keep_cross_validation_models=True,
+        keep_cross_validation_fold_assignment=True,
         monotone_constraints={"x1": 1},
         preprocessing=["target_encoding"],
     )
     assert train(spec, make_job(), h2o).models == 1
+
+
+@pytest.mark.parametrize(
+    ("distribution", "option", "value"),
+    [("tweedie", "tweedie_power", 1.3), ("quantile", "quantile_alpha", 0.8), ("huber", "huber_alpha", 0.7)],
+)
+def test_distributions_get_their_parameter(
+    make_job: MakeJob, h2o: H2OAutoMLRuntime, client: H2OClient, distribution: str, option: str, value: float
+) -> None:
+    job = make_job()
+    options = {"distribution": distribution, option: value, "include_algos": ["GBM"]}
+    result = train(quick_spec("diabetes", "progression", **options), job, h2o)
+    given = client.get(f"/3/Models/{path_part(result.leader)}")["models"][0]["parameters"]
+    actual = {parameter["name"]: parameter["actual_value"] for parameter in given}
+    assert (actual["distribution"], actual[option]) == (distribution, value)
 
 
 def test_names_in_quotes_and_spaces_are_read_as_h2o_reads_them(

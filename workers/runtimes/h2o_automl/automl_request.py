@@ -1,6 +1,6 @@
 """The body of ``POST /99/AutoMLBuilder`` for a spec."""
 
-from tasks.automl import AutoMLSpec
+from tasks.automl import PARAMETER_OF_DISTRIBUTION, AutoMLSpec
 from workers.runtimes.h2o_automl.client import Json
 from workers.runtimes.h2o_automl.keys import RunKeys
 
@@ -54,6 +54,8 @@ def _build_control(spec: AutoMLSpec, keys: RunKeys, budget_seconds: float) -> Js
         "nfolds": spec.nfolds,
         "balance_classes": spec.balance_classes,
         "keep_cross_validation_predictions": spec.keep_cross_validation_predictions,
+        "keep_cross_validation_models": spec.keep_cross_validation_models,
+        "keep_cross_validation_fold_assignment": spec.keep_cross_validation_fold_assignment,
         "stopping_criteria": stopping,
     }
     if spec.balance_classes:
@@ -62,6 +64,9 @@ def _build_control(spec: AutoMLSpec, keys: RunKeys, budget_seconds: float) -> Js
         control["class_sampling_factors"] = spec.class_sampling_factors
     if spec.distribution != "AUTO":
         control["distribution"] = spec.distribution
+        option = PARAMETER_OF_DISTRIBUTION.get(spec.distribution)
+        if option is not None and getattr(spec, option) is not None:
+            control[option] = getattr(spec, option)
     return control
 
 
