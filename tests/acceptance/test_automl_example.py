@@ -74,6 +74,8 @@ def assert_artifacts(artifacts: list, files: list[Path]) -> None:  # type: ignor
         "variable_importance",
         "model_correlation",
         "partial_dependence_x1",
+        "partial_dependence_models_x1",
+        "ice_x2",
     ):
         assert {f"{plot}.png", f"{plot}.json"} <= names
     assert {"model.zip", "event_log.json", "partial_dependence_x2.png"} <= names

@@ -16,7 +16,8 @@ def test_cancel_ends_the_training_in_the_cluster(make_job: MakeJob, h2o: H2OAuto
         train(long_spec(), job, h2o)
     assert job.saved_checkpoint is not None
     assert read_job(client, str(job.saved_checkpoint["job_key"]))["status"] == "CANCELLED"
-    assert job.artifacts == {}
+    # What was saved in case the cluster died, and nothing of a result.
+    assert set(job.artifacts) <= {"model.zip", "leaderboard.json"}
 
 
 def test_stop_keeps_the_models_so_far(make_job: MakeJob, h2o: H2OAutoMLRuntime) -> None:

@@ -3,13 +3,15 @@
 import gzip
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
 from tasks.errors import InvalidInput, JobOutOfMemory
 from tests.contract.h2o.conftest import MakeJob, left_in, quick_spec, train
-from workers.runtimes.h2o_automl import memory_guard
+from tests.fakes.job_context import FakeJobContext
+from workers.runtimes.h2o_automl import memory_guard, what_if
 from workers.runtimes.h2o_automl.client import H2OClient, path_part
 from workers.runtimes.h2o_automl.runtime import H2OAutoMLRuntime
 
@@ -28,6 +30,18 @@ def test_regression_shows_residuals_instead_of_a_confusion_matrix(make_job: Make
     parts = {"residuals", "partial_dependence", "variable_importance", "model_correlation", "report"}
     assert parts | {"learning_curve", "shap_summary", "pareto_front"} <= set(result.artifacts)
     assert "roc" not in result.artifacts
+    across = next(name for name in result.artifacts["partial_dependence_models"] if name.endswith(".json"))
+    assert len(job.artifact_json(across)["columns"]) == 1 + result.models
+    # A linear model's single rows are parallel lines.
+    assert result.leader_algo == "GLM"
+    steps = np.diff(single_rows(job, "ice_f2.json"), axis=1)
+    assert np.allclose(steps, steps[0], atol=1e-6)
+
+
+def single_rows(job: FakeJobContext, name: str) -> np.ndarray[tuple[int, ...], np.dtype[np.float64]]:
+    """Rows by points."""
+    rows = job.artifact_json(name)["rows"]
+    return np.array([row[2] for row in rows]).reshape(len({row[0] for row in rows}), -1)
 
 
 def test_three_classes_each_have_their_curve(make_job: MakeJob, h2o: H2OAutoMLRuntime) -> None:
@@ -43,6 +57,8 @@ def test_three_classes_each_have_their_curve(make_job: MakeJob, h2o: H2OAutoMLRu
     # H2O has no contributions for more than two classes.
     assert "shap_summary" not in result.artifacts
     assert "learning_curve" in result.artifacts
+    rows = job.artifact_json(next(name for name in result.artifacts["ice"] if name.endswith(".json")))["rows"]
+    assert all(0 <= row[2] <= 1 for row in rows)
 
 
 def test_categories_times_and_parquet(
@@ -69,6 +85,11 @@ def test_categories_times_and_parquet(
     towns = next(name for name in job.artifacts if name.startswith("partial_dependence_town") and name.endswith("json"))
     assert len(job.artifact_json(towns)["rows"]) == 30
     assert job.artifact_json("partial_dependence_when.json")["rows"][0][1].startswith("1970-")
+    assert {row[1] for row in job.artifact_json("ice_colour.json")["rows"]} == {"red", "green", "blue"}
+    assert len({row[1] for row in job.artifact_json("ice_when.json")["rows"]}) == what_if.POINTS
+    assert len({row[0] for row in job.artifact_json("ice_size.json")["rows"]}) == min(what_if.ROWS, result.rows["test"])
+    # One model alone is compared with none.
+    assert "partial_dependence_models" not in result.artifacts
 
 
 def test_tables_of_their_own_for_validation_and_test(make_job: MakeJob, h2o: H2OAutoMLRuntime) -> None:

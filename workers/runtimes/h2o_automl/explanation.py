@@ -1,5 +1,6 @@
 """Explains a finished training, part by part: a part that fails is named as missing, and the job goes on."""
 
+import functools
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -7,6 +8,7 @@ from dataclasses import dataclass, field
 from tasks.automl import AutoMLSpec
 from tasks.contracts import JobContext, LeaderboardEntry
 from tasks.errors import ClusterLost, InvalidInput, JobCancelled, JobOutOfMemory, UpstreamError
+from workers.runtimes.h2o_automl import what_if
 from workers.runtimes.h2o_automl.contributions import best_tree, contributions
 from workers.runtimes.h2o_automl.failures import H2OError
 from workers.runtimes.h2o_automl.leader_quality import Quality, confusion_table
@@ -24,6 +26,7 @@ from workers.runtimes.h2o_automl.pictures.leader import (
     draw_thresholds,
 )
 from workers.runtimes.h2o_automl.pictures.matrices import draw_agreement, draw_confusion, draw_importance
+from workers.runtimes.h2o_automl.pictures.what_if import draw_ice, draw_models
 from workers.runtimes.h2o_automl.report import Picture
 from workers.runtimes.h2o_automl.residuals import residuals
 from workers.runtimes.h2o_automl.tables import Table, slug
@@ -120,12 +123,52 @@ def _parts(job: JobContext, subject: Subject) -> Iterator[tuple[str, str, Callab
     for feature in _explained_features(job, subject):
         name = f"partial_dependence_{slug(feature)}"
         yield "partial_dependence", name, lambda feature=feature: _dependence(subject, feature)  # type: ignore[misc]
+    yield from _what_if_parts(job, subject)
     yield "model_correlation", "model_correlation", lambda: _agreement(job, subject)
 
 
+def _what_if_parts(job: JobContext, subject: Subject) -> Iterator[tuple[str, str, Callable[[], Drawn | None]]]:
+    """Single rows, and several models, by each feature; all are asked for when the first part is made."""
+    features = [subject.frame.columns[name] for name in _usable_features(subject)[: what_if.MOST_FEATURES]]
+    label = _shown_class(subject)
+    target = subject.spec.target
+    answer = f"prediction of {target}" if label is None else f"probability of {target} = {label}"
+
+    @functools.cache
+    def answers() -> what_if.Answers:
+        return what_if.ask(subject.frame, features, subject.entries, subject.response, label, job.scratch)
+
+    def single_rows(place: int) -> Drawn:
+        return what_if.ice_table(answers(), place), draw_ice(answers(), place, answer)
+
+    def models(place: int) -> Drawn:
+        return what_if.models_table(answers(), place), draw_models(answers(), place, answer)
+
+    for place, feature in enumerate(features):
+        yield "ice", f"ice_{slug(feature.name)}", functools.partial(single_rows, place)
+    if len(subject.entries) > 1:
+        for place, feature in enumerate(features):
+            name = f"partial_dependence_models_{slug(feature.name)}"
+            yield "partial_dependence_models", name, functools.partial(models, place)
+
+
+def _shown_class(subject: Subject) -> str | None:
+    """The class whose probability is shown: the second of two, else the most frequent; None for numbers."""
+    levels = subject.frame.columns[subject.response].levels
+    if len(levels) <= 2:
+        return levels[-1] if levels else None
+    counts = subject.frame.level_counts(subject.response)
+    return levels[counts.index(max(counts))]
+
+
+def _usable_features(subject: Subject) -> list[str]:
+    """The features that a model may have learned from: H2O learns nothing from free text."""
+    return [name for name in subject.features if subject.frame.columns[name].kind not in ("string", "uuid", "bad")]
+
+
 def _explained_features(job: JobContext, subject: Subject) -> list[str]:
-    """The features with a curve. H2O learns nothing from free text."""
-    usable = [name for name in subject.features if subject.frame.columns[name].kind not in ("string", "uuid", "bad")]
+    """The features with a curve."""
+    usable = _usable_features(subject)
     if len(usable) > MOST_FEATURES:
         job.log(f"Partial dependence is shown for the first {MOST_FEATURES} of {len(usable)} features.", "warning")
     return usable[:MOST_FEATURES]

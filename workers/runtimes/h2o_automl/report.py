@@ -48,6 +48,11 @@ _PARTS = {
     ),
     "pareto_front": ("Pareto front", "Models on the line are beaten by no other in both quality and speed."),
     "partial_dependence": ("Partial dependence", "How the mean prediction changes when only this feature does."),
+    "ice": ("Single rows", "How the prediction of single test rows changes when only this feature does."),
+    "partial_dependence_models": (
+        "Partial dependence across models",
+        "Whether the best models have learned the same of this feature.",
+    ),
     "model_correlation": (
         "Model correlation",
         "How alike two models predict; models that differ make a better ensemble.",
