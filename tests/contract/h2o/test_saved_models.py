@@ -96,6 +96,8 @@ def test_a_saved_model_is_explained_as_any_other(lost: LostRun, make_job: MakeJo
     assert result.leader_algo == "GBM"
     assert {"confusion_matrix", "roc", "partial_dependence"} <= set(result.artifacts)
     assert "partial_dependence_x1" not in result.explanation_missing
+    page = second.artifacts["report.html"][0].read_text()
+    assert "Best first by auc. Of a run whose cluster was lost" in page
 
 
 def test_a_better_new_model_is_the_result(make_job: MakeJob, h2o: H2OAutoMLRuntime) -> None:

@@ -6,7 +6,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from workers.runtimes.h2o_automl import what_if
+from tests.unit.h2o.fake_client import FakeClient
+from workers.runtimes.h2o_automl import test_frame, what_if
+from workers.runtimes.h2o_automl.keys import RunKeys
 from workers.runtimes.h2o_automl.pictures.what_if import draw_ice, draw_models
 from workers.runtimes.h2o_automl.test_frame import Column
 from workers.runtimes.h2o_automl.what_if import Answers
@@ -40,10 +42,30 @@ def test_many_numbers_are_spread_evenly() -> None:
     assert (float(points[0]), float(points[-1])) == (0, 99)
 
 
-def test_rows_are_spread_evenly() -> None:
-    taken = what_if._spread(rows(*map(str, range(1000))), 10)
-    assert [row["size"] for row in taken] == [str(n * 100) for n in range(10)]
-    assert what_if._spread(rows("1"), 10) == rows("1")
+@pytest.mark.parametrize(("columns", "most"), [(2, 20), (500, 6), (5000, 0)])
+def test_a_wide_table_is_asked_about_fewer_features(columns: int, most: int) -> None:
+    frame = frame_of(
+        {f"x{n}": Column(f"x{n}", "real", ()) for n in range(columns)} | {"y": Column("y", "enum", ("a",))}
+    )
+    assert what_if.most_features(frame, "y") == most
+
+
+@pytest.mark.parametrize(("rows", "step"), [(10, 1), (40, 1), (41, 2), (5000, 125)])
+def test_rows_are_spread_evenly(rows: int, step: int) -> None:
+    assert frame_of({}, rows).step_for(40) == step
+
+
+def test_a_frame_is_read_row_by_row(tmp_path: Path) -> None:
+    path = "GET /3/DownloadDataset"
+    frame = frame_of({}, client=FakeClient({path: lambda: b"a,b\n" + b"".join(b"%d,x\n" % n for n in range(10))}))
+    assert [row["a"] for row in frame.rows_of("key", tmp_path, every=4)] == ["0", "4", "8"]
+    assert frame.values("b", tmp_path) == ["x"] * 10
+    assert list(tmp_path.iterdir()) == []
+
+
+def frame_of(columns: dict[str, Column], rows: int = 100, client: FakeClient | None = None) -> test_frame.TestFrame:
+    keys = RunKeys("0" * 32, 1)
+    return test_frame.TestFrame((client or FakeClient({})).as_client, keys, "test", "test", rows, columns)
 
 
 def test_only_the_feature_is_changed(tmp_path: Path) -> None:

@@ -13,6 +13,8 @@ from workers.runtimes.h2o_automl.tables import Table, short_model
 from workers.runtimes.h2o_automl.test_frame import TestFrame
 
 MOST_FEATURES = 15
+# With more columns than that, the contributions are larger than the data and take minutes.
+MOST_COLUMNS = 500
 MOST_ROWS = 400
 _TREES = frozenset({"GBM", "XGBoost", "DRF", "XRT"})
 
@@ -30,21 +32,22 @@ def contributions(frame: TestFrame, model_id: str, scratch: Path) -> Table:
         path, {"predictions_frame": key, "predict_contributions": "true"}, read_seconds=LONG_READ_SECONDS
     )
     await_job(frame.client, began["key"]["name"], _nothing)
-    shares, values = frame.table(key, scratch), frame.table(frame.sample, scratch)
+    step = frame.step_for(MOST_ROWS)
+    shares = frame.rows_of(key, scratch, every=step)
+    values = frame.rows_of(frame.sample, scratch, every=step)
     remove_key(frame.client, key)
     features = [name for name in shares[0] if name != "BiasTerm"]
     weight = {name: sum(abs(number(row[name]) or 0.0) for row in shares) for name in features}
     shown = sorted(features, key=lambda name: -weight[name])[:MOST_FEATURES]
-    step = -(-len(shares) // MOST_ROWS)
     rows: list[list[JsonValue]] = [
         [name, values[index].get(name) or None, number(shares[index][name])]
         for name in shown
-        for index in range(0, len(shares), step)
+        for index in range(len(shares))
     ]
     return Table(
         f"SHAP summary of {short_model(model_id)}",
         "contribution is what the feature's value adds to that test row's prediction, on the model's own scale (for "
-        "two classes the log of the odds). Features are sorted by their mean absolute contribution over all test rows.",
+        "two classes the log of the odds). Features are sorted by their mean absolute contribution.",
         ["feature", "value", "contribution"],
         rows,
     )

@@ -9,7 +9,7 @@ from tasks.automl import AutoMLSpec
 from tasks.contracts import JobContext, LeaderboardEntry
 from tasks.errors import ClusterLost, InvalidInput, JobCancelled, JobOutOfMemory, UpstreamError
 from workers.runtimes.h2o_automl import what_if
-from workers.runtimes.h2o_automl.contributions import best_tree, contributions
+from workers.runtimes.h2o_automl.contributions import MOST_COLUMNS, best_tree, contributions
 from workers.runtimes.h2o_automl.failures import H2OError
 from workers.runtimes.h2o_automl.leader_quality import Quality, confusion_table
 from workers.runtimes.h2o_automl.learning_curve import learning_curve
@@ -117,7 +117,7 @@ def _parts(job: JobContext, subject: Subject) -> Iterator[tuple[str, str, Callab
         yield "residuals", "residuals", lambda: _residuals(job, subject)
     yield "variable_importance", "variable_importance", lambda: _importance(subject)
     yield "learning_curve", "learning_curve", lambda: _learning(subject)
-    if len(subject.frame.columns[subject.response].levels) <= 2:
+    if len(subject.frame.columns[subject.response].levels) <= 2 and len(subject.features) <= MOST_COLUMNS:
         yield "shap_summary", "shap_summary", lambda: _contributions(job, subject)
     yield "pareto_front", "pareto_front", lambda: _pareto(subject)
     for feature in _explained_features(job, subject):
@@ -129,7 +129,8 @@ def _parts(job: JobContext, subject: Subject) -> Iterator[tuple[str, str, Callab
 
 def _what_if_parts(job: JobContext, subject: Subject) -> Iterator[tuple[str, str, Callable[[], Drawn | None]]]:
     """Single rows, and several models, by each feature; all are asked for when the first part is made."""
-    features = [subject.frame.columns[name] for name in _usable_features(subject)[: what_if.MOST_FEATURES]]
+    most = what_if.most_features(subject.frame, subject.response)
+    features = [subject.frame.columns[name] for name in _usable_features(subject)[:most]]
     label = _shown_class(subject)
     target = subject.spec.target
     answer = f"prediction of {target}" if label is None else f"probability of {target} = {label}"

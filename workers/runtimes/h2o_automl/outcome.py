@@ -35,8 +35,10 @@ def conclude(
     job.progress(share, "Saving the best model.")
     artifacts = _save_training(client, job, trained.view)
     if state.earlier:
-        trained, ranked = _rank(client, job, spec, trained)
-        artifacts |= ranked
+        trained, board = _rank(client, job, spec, trained)
+        artifacts |= {"test_ranking": _save_table(job, "test_ranking", board), "model": [MODEL_ARTIFACT]}
+    else:
+        board = leaderboard_table(trained.view)
     view = trained.view
     leader = view.entries[0]
     rows = frame_rows(client, spec, state.keys)
@@ -58,7 +60,7 @@ def conclude(
         warnings=list(trained.warnings),
     )
     if spec.explain:
-        page = training_report(spec.target, result, leaderboard_table(view), made.pictures)
+        page = training_report(spec.target, result, board, made.pictures)
         job.save_artifact(REPORT_ARTIFACT, page, "text/html; charset=utf-8")
         result = result.model_copy(update={"artifacts": {**result.artifacts, "report": [REPORT_ARTIFACT]}})
     job.progress(1.0, f"Done: the best of {len(view.entries)} models is {leader.model_id}.")
@@ -86,15 +88,10 @@ def conclude_saved(job: JobContext, data: CheckedData, state: RunState) -> Train
     )
 
 
-def _rank(
-    client: H2OClient, job: JobContext, spec: AutoMLSpec, trained: Trained
-) -> tuple[Trained, dict[str, list[str]]]:
-    """The training with the models of earlier runs in its view, and the best of all first; and what was saved of it."""
+def _rank(client: H2OClient, job: JobContext, spec: AutoMLSpec, trained: Trained) -> tuple[Trained, Table]:
+    """The training with the models of earlier runs in its view, the best of all first and saved; and their ranking."""
     view, state = trained.view, trained.state
     ranking = rank_runs(client, job, state, view.entries, spec.weights_column)
-    artifacts = {"test_ranking": ["test_ranking.json", "test_ranking.csv"], "model": [MODEL_ARTIFACT]}
-    job.save_artifact("test_ranking.json", ranking.table.json(), "application/json")
-    job.save_artifact("test_ranking.csv", ranking.table.csv(), "text/csv")
     said = f"Run {ranking.saved.run if ranking.saved else state.run} made the best of all models on the test rows"
     if ranking.saved is not None:
         _restore(job, ranking.saved)
@@ -106,7 +103,7 @@ def _rank(
     known = {entry.model_id: entry for entry in (*ranking.brought, *view.entries)}
     best = known.pop(ranking.best.model_id)
     view = replace(view, sort_metric=state.saved[-1].sort_metric, entries=(best, *known.values()))
-    return replace(trained, view=view, warnings=(*trained.warnings, f"{said}.")), artifacts
+    return replace(trained, view=view, warnings=(*trained.warnings, f"{said}.")), ranking.table
 
 
 def _restore(job: JobContext, model: SavedModel) -> None:

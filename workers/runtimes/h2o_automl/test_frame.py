@@ -1,6 +1,7 @@
 """The test rows as the explanation sees them: their columns, a sample where they are many, and models' predictions."""
 
 import csv
+import itertools
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -51,16 +52,25 @@ class TestFrame:
 
     def values(self, column: str, scratch: Path) -> list[str]:
         """The sample's values of one column, as text."""
-        return [row[column] for row in self.table(self.sample, scratch)]
+        return [row[column] for row in self._downloaded(self.sample, scratch)]
 
-    def table(self, key: str, scratch: Path) -> list[dict[str, str]]:
-        """All rows of a frame, as text by column."""
+    def rows_of(self, key: str, scratch: Path, *, every: int = 1) -> list[dict[str, str]]:
+        """Every row whose number is a multiple of ``every``, of any frame, as text by column."""
+        return list(itertools.islice(self._downloaded(key, scratch), 0, None, every))
+
+    def step_for(self, most: int) -> int:
+        """``every`` for at most so many of the sample's rows."""
+        return max(1, -(-self.sampled_rows // most))
+
+    def _downloaded(self, key: str, scratch: Path) -> Iterator[dict[str, str]]:
+        """The rows of a frame one by one: a wide one takes far more memory as text than as a file."""
         target = scratch / "rows.csv"
         self.client.download("/3/DownloadDataset", target, params={"frame_id": key, "hex_string": "false"})
-        with target.open(encoding="utf-8", newline="") as file:
-            found = list(csv.DictReader(file))
-        target.unlink()
-        return found
+        try:
+            with target.open(encoding="utf-8", newline="") as file:
+                yield from csv.DictReader(file)
+        finally:
+            target.unlink()
 
     def _first_column(self, model_id: str, scratch: Path) -> list[str]:
         predicted = self.keys.frame("prediction")

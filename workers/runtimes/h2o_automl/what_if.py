@@ -26,6 +26,8 @@ MOST_MODELS = 5
 # Test rows that are changed, the points each feature is set to, and levels of a category.
 ROWS = 40
 POINTS = 15
+# Cells of the frame of changed rows.
+_MOST_CELLS = 2_000_000
 # What to tell the parser for a frame's column types; others are no features.
 _PARSED = {"enum": "Enum", "int": "Numeric", "real": "Numeric", "time": "Time"}
 
@@ -50,8 +52,8 @@ def ask(
     scratch: Path,
 ) -> Answers:
     """Have the models predict the changed rows: the probability of ``class_label``, or the number if it is None."""
-    rows = _spread(frame.table(frame.sample, scratch), ROWS)
-    columns = [column for column in frame.columns.values() if column.kind in _PARSED and column.name != response]
+    rows = frame.rows_of(frame.sample, scratch, every=frame.step_for(ROWS))
+    columns = _asked(frame, response)
     grid = [_points(feature, rows) for feature in features]
     path, key = scratch / "what_if.csv", frame.keys.frame("what_if")
     _write(path, columns, rows, features, grid)
@@ -114,11 +116,14 @@ def models_table(answers: Answers, place: int) -> Table:
     )
 
 
-def _spread(rows: Sequence[dict[str, str]], count: int) -> list[dict[str, str]]:
-    """At most so many of the rows, evenly spread."""
-    if len(rows) <= count:
-        return list(rows)
-    return [rows[index * len(rows) // count] for index in range(count)]
+def most_features(frame: TestFrame, response: str) -> int:
+    """Of how many features may be asked: of a table with very many columns of few, or none."""
+    return min(MOST_FEATURES, _MOST_CELLS // (max(len(_asked(frame, response)), 1) * ROWS * POINTS))
+
+
+def _asked(frame: TestFrame, response: str) -> list[Column]:
+    """The columns of the changed rows."""
+    return [column for column in frame.columns.values() if column.kind in _PARSED and column.name != response]
 
 
 def _points(feature: Column, rows: Sequence[dict[str, str]]) -> list[str]:
@@ -163,7 +168,7 @@ def _predict(frame: TestFrame, model_id: str, key: str, class_label: str | None,
     path = f"/4/Predictions/models/{path_part(model_id)}/frames/{path_part(key)}"
     began = frame.client.post(path, {"predictions_frame": predicted}, read_seconds=LONG_READ_SECONDS)
     await_job(frame.client, began["key"]["name"], _nothing)
-    found = frame.table(predicted, scratch)
+    found = frame.rows_of(predicted, scratch)
     remove_key(frame.client, predicted)
     column = "predict" if class_label is None else _class_column(found[0], class_label)
     values = (number(row[column]) for row in found)
