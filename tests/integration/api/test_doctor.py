@@ -34,7 +34,7 @@ from tests.servers import PostgresServer, ValkeyServer, free_port
 from tests.unit.api.serving import Serving, make_serving
 from tests.waiting import until
 
-KINDS = ["add_numbers", "check_worker", "count_words", "train_automl"]
+KINDS = ["add_numbers", "check_worker", "count_words", "score_table", "train_automl"]
 HERE = socket.gethostname()
 Examined = Callable[[], dict[str, dict[str, Any]]]
 
@@ -300,7 +300,7 @@ def test_a_worker_that_vanished(serving: Serving) -> None:
 
 
 def test_workers_of_another_version(serving: Serving) -> None:
-    add_worker(serving.services.database, "cpu", kinds=["add_numbers", "check_worker", "paint_walls"])
+    add_worker(serving.services.database, "cpu", kinds=["add_numbers", "check_worker", "paint_walls", "score_table"])
     with client_of(serving) as client:
         answer = client.get("/v1/doctor").json()
     said = [finding["message"] for finding in answer["findings"] if finding["name"] == "worker_kinds"]
