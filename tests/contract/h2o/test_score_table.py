@@ -17,10 +17,10 @@ import pytest
 from tasks.contracts import LeaderboardEntry
 from tasks.errors import InvalidInput, JobCancelled, JobStoppedEmpty
 from tasks.kinds.score_table import Scores, ScoreTable, run
+from tasks.tables.column_facts import MISSING_WORDS as TRAINING_MISSING_WORDS
 from tests.contract.h2o.conftest import MakeJob, quick_spec, train
 from tests.fakes.job_context import FakeJobContext
 from workers.runtimes.h2o_automl.client import H2OClient, path_part
-from workers.runtimes.h2o_automl.column_facts import MISSING_WORDS as TRAINING_MISSING_WORDS
 from workers.runtimes.h2o_automl.frames import await_job
 from workers.runtimes.h2o_automl.keys import RunKeys
 from workers.runtimes.h2o_automl.runtime import H2OAutoMLRuntime

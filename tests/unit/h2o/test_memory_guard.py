@@ -6,9 +6,9 @@ import pytest
 
 from tasks.errors import JobOutOfMemory
 from tasks.kinds.train_automl import TrainAutoML
+from tasks.tables.column_facts import TableFacts, TargetFacts
 from tests.fakes.job_context import FakeJobContext
 from tests.unit.h2o.fake_client import FakeClient
-from workers.runtimes.h2o_automl.column_facts import TableFacts, TargetFacts
 from workers.runtimes.h2o_automl.memory_guard import Need, estimate, require_room
 
 MB = 1 << 20

@@ -10,9 +10,9 @@ import pytest
 
 from tasks.errors import InvalidInput
 from tasks.kinds.train_automl import TrainAutoML
+from tasks.tables.column_facts import TargetFacts
+from tasks.tables.parquet_table import copy_as
 from tasks.tabular import ColumnType
-from workers.runtimes.h2o_automl.column_facts import TargetFacts
-from workers.runtimes.h2o_automl.parquet_table import copy_as
 from workers.runtimes.h2o_automl.table_check import CheckedData, check_tables
 
 ROWS = "".join(f"{n},{n % 5},{'ab'[n % 2]}\n" for n in range(30))

@@ -6,13 +6,13 @@ from pathlib import Path
 from tasks.automl import AutoMLSpec
 from tasks.contracts import JobContext
 from tasks.errors import InvalidInput, JobCancelled, JobStoppedEmpty
+from tasks.tables.column_facts import TableFacts
+from tasks.tables.csv_table import copy_without_mark
+from tasks.tables.parquet_table import copy_as
 from workers.runtimes.h2o_automl.client import H2OClient
-from workers.runtimes.h2o_automl.column_facts import TableFacts
-from workers.runtimes.h2o_automl.csv_table import copy_without_mark
 from workers.runtimes.h2o_automl.failures import doing
 from workers.runtimes.h2o_automl.frames import frame_columns, remove_key, row_count, split_frame, upload_table
 from workers.runtimes.h2o_automl.keys import RunKeys
-from workers.runtimes.h2o_automl.parquet_table import copy_as
 from workers.runtimes.h2o_automl.table_check import CheckedData, require_folds
 
 # What to tell the parser for a frame's column types.

@@ -7,8 +7,8 @@ from pathlib import Path
 from tasks.automl import AutoMLSpec
 from tasks.contracts import JobContext
 from tasks.errors import JobOutOfMemory
+from tasks.tables.column_facts import TableFacts
 from workers.runtimes.h2o_automl.client import H2OClient
-from workers.runtimes.h2o_automl.column_facts import TableFacts
 
 # H2O keeps a value in at most eight bytes (a million rows with 22 columns took 153 MB), and a little for each column.
 _VALUE_BYTES = 8

@@ -7,10 +7,10 @@ from typing import Literal
 
 from tasks.automl import AutoMLSpec
 from tasks.errors import InvalidInput
-from workers.runtimes.h2o_automl.column_facts import TableFacts, TargetFacts
-from workers.runtimes.h2o_automl.csv_table import read_csv
+from tasks.tables.column_facts import TableFacts, TargetFacts
+from tasks.tables.csv_table import read_csv
+from tasks.tables.parquet_table import is_parquet, read_parquet
 from workers.runtimes.h2o_automl.keys import response_name
-from workers.runtimes.h2o_automl.parquet_table import is_parquet, read_parquet
 
 FEWEST_ROWS = 20
 # What H2O makes of nfolds -1.

@@ -7,7 +7,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from tasks.errors import InvalidInput
-from workers.runtimes.h2o_automl.csv_rows import CsvRows, Layout
+from tasks.tables.csv_rows import CsvRows, Layout
 
 FIELDS = st.one_of(
     st.sampled_from(["", "1", "-2.5", "+3.", "1e5", "1e400", "NA", "nan", " 7", "7 ", "a", "b ", "1,5", "é", "true"]),

@@ -13,8 +13,8 @@ import pyarrow.compute as pc
 import pyarrow.csv as pa_csv
 
 from tasks.errors import InvalidInput
-from workers.runtimes.h2o_automl.column_facts import FeaturePass, TargetFacts
-from workers.runtimes.h2o_automl.csv_bytes import (
+from tasks.tables.column_facts import FeaturePass, TargetFacts
+from tasks.tables.csv_bytes import (
     EndedBytes,
     WatchedBytes,
     line_until,

@@ -8,9 +8,9 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from tasks.errors import InvalidInput
+from tasks.tables.column_facts import TableFacts, TargetFacts, first_text
+from tasks.tables.csv_table import require_columns, require_names
 from tasks.tabular import ColumnType
-from workers.runtimes.h2o_automl.column_facts import TableFacts, TargetFacts, first_text
-from workers.runtimes.h2o_automl.csv_table import require_columns, require_names
 
 _FIRST_LOOK_ROWS = 1000
 _BYTES = (pa.types.is_binary, pa.types.is_large_binary, pa.types.is_fixed_size_binary, pa.types.is_binary_view)

@@ -14,9 +14,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from tasks.errors import InvalidInput
-from workers.runtimes.h2o_automl.column_facts import MISSING_WORDS, TableFacts
-from workers.runtimes.h2o_automl.csv_bytes import look_through, open_bytes, refuse_bad_byte
-from workers.runtimes.h2o_automl.csv_rows import CsvRows, Layout
+from tasks.tables.column_facts import MISSING_WORDS, TableFacts
+from tasks.tables.csv_bytes import look_through, open_bytes, refuse_bad_byte
+from tasks.tables.csv_rows import CsvRows, Layout
 
 SEPARATORS = (",", ";", "\t", "|")
 _SAMPLE_CHARACTERS = 65536
