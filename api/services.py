@@ -10,6 +10,7 @@ from api.doctor.surroundings import Surroundings
 from api.figures import Figures
 from api.hinter import Hinter
 from api.known_keys import KnownKeys
+from api.lookers import Lookers
 from api.settings import ApiSettings
 from api.tailer import Tailer
 from api.waker import Waker
@@ -32,6 +33,7 @@ class Services:
     known_keys: KnownKeys = field(default_factory=KnownKeys)
     figures: Figures = field(default_factory=Figures)
     surroundings: Surroundings = field(default_factory=Surroundings)
+    lookers: Lookers = field(default_factory=Lookers)
 
 
 async def services_of(request: Request) -> Services:

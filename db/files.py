@@ -1,8 +1,9 @@
 """Uploaded files."""
 
 from collections.abc import Sequence
+from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from db.ids import new_id
@@ -38,6 +39,11 @@ def list_files(session: Session, owner_id: str | None, limit: int, before_id: st
     if before_id is not None:
         query = query.where(FileRow.id < before_id)
     return session.scalars(query).all()
+
+
+def keep_look(session: Session, file_id: str, look: dict[str, Any]) -> None:
+    """Keep what a look at the file found, if the file is still there."""
+    session.execute(update(FileRow).where(FileRow.id == file_id).values(look=look))
 
 
 def delete_file(session: Session, row: FileRow) -> str:

@@ -5,6 +5,7 @@ from typing import Literal, Self
 from pydantic import Field, model_validator
 
 from tasks.contracts import Frozen, Input, JobResult, JobSpec
+from tasks.tables.encodings import ENCODING_HELP, Encoding
 
 MOST_ROWS = 10_000
 Cell = str | float | int | bool | None
@@ -24,8 +25,9 @@ class TableScoring(JobSpec):
     )
     dataset: Input | None = Field(
         default=None,
-        description="A table: CSV (UTF-8, may be gzipped) with a header line, or Parquet. Further columns are ignored.",
+        description="A table: CSV (may be gzipped) with a header line, or Parquet. Further columns are ignored.",
     )
+    encoding: Encoding = Field(default="auto", description=ENCODING_HELP)
     contributions: bool = Field(
         default=False,
         description="Add each feature's contribution (SHAP value) to each prediction; GBM, DRF and XGBoost only.",

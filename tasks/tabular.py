@@ -6,6 +6,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from tasks.contracts import Frozen, Input, JobResult, JobSpec
+from tasks.tables.encodings import ENCODING_HELP, Encoding
 
 Problem = Literal["auto", "classification", "regression"]
 ColumnType = Literal["numeric", "enum", "time", "string"]
@@ -37,17 +38,18 @@ class Split(Frozen):
 class TableTraining(JobSpec):
     """A table, what to predict from what, and which rows to hold out."""
 
-    dataset: Input = Field(description="The table: CSV (UTF-8, may be gzipped) with a header line, or Parquet.")
+    dataset: Input = Field(description="The table: CSV (may be gzipped) with a header line, or Parquet.")
     target: ColumnName = Field(description="The column to predict.")
     features: list[ColumnName] | None = Field(
         default=None, min_length=1, description="The columns to predict from; all but the target if not given."
     )
+    encoding: Encoding = Field(default="auto", description=ENCODING_HELP)
     types: dict[ColumnName, ColumnType] | None = Field(
         default=None,
         min_length=1,
         description=(
-            "What columns are read as, where H2O's guess from the data is wrong: numeric, enum (categories), time, or "
-            "string, which no model learns from."
+            "What columns are read as, where H2O's guess from the data is wrong (GET /v1/files/{id} shows it): "
+            "numeric, enum (categories), time, or string, which no model learns from."
         ),
     )
     problem: Problem = Field(

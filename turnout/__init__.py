@@ -42,6 +42,8 @@ if TYPE_CHECKING:
         Progress,
         QueueRecord,
         ReadinessRecord,
+        TableColumn,
+        TableSchema,
         WebhookRecord,
         WorkerRecord,
     )
@@ -79,6 +81,8 @@ __all__ = [
     "ServerUnreachable",
     "StorageFull",
     "Submission",
+    "TableColumn",
+    "TableSchema",
     "TooLarge",
     "TurnoutError",
     "Unusable",

@@ -142,7 +142,7 @@ class AsyncClient:
         return await self._driver.run(submissions.upload(self._driver.server, Path(path)))
 
     async def file(self, file_id: str) -> File:
-        """Raises ``NotFound``."""
+        """With ``table``, the columns of a CSV or Parquet file. Raises ``NotFound``."""
         return await self._driver.run(calls.file(self._driver.server, file_id))
 
     def files(self, limit: int | None = None) -> AsyncGenerator[File, None]:

@@ -6,7 +6,7 @@ from typing import Any, Literal, TypeVar
 
 from turnout.downloads import download
 from turnout.errors import Conflict, NotFound, TurnoutError
-from turnout.parsing import parse, parse_artifacts, parse_attempts, parse_job, parse_leaderboard
+from turnout.parsing import parse, parse_artifacts, parse_attempts, parse_file, parse_job, parse_leaderboard
 from turnout.records import Artifact, Attempt, Event, File, JobRecord, Json, KindRecord, Leaderboard
 from turnout.server import Server
 from turnout.steps import Give, Listing, Plan, Request
@@ -103,11 +103,11 @@ def download_artifact(server: Server, job_id: str, name: str, target: Path) -> P
 
 
 def file(server: Server, file_id: str) -> Plan[File]:
-    return one(server, _file(file_id), lambda raw: parse(File, raw))
+    return one(server, _file(file_id), parse_file)
 
 
 def files(server: Server, limit: int | None) -> Listing[File]:
-    return _pages(server, "/v1/files", "files", {}, limit, lambda raw: parse(File, raw))
+    return _pages(server, "/v1/files", "files", {}, limit, parse_file)
 
 
 def download_file(server: Server, wanted: File | str, target: Path) -> Plan[Path]:

@@ -141,7 +141,7 @@ class Client:
         return self._driver.run(submissions.upload(self._driver.server, Path(path)))
 
     def file(self, file_id: str) -> File:
-        """Raises ``NotFound``."""
+        """With ``table``, the columns of a CSV or Parquet file. Raises ``NotFound``."""
         return self._driver.run(calls.file(self._driver.server, file_id))
 
     def files(self, limit: int | None = None) -> Iterator[File]:

@@ -8,11 +8,14 @@ from turnout.records import (
     Artifact,
     Attempt,
     Event,
+    File,
     JobRecord,
     Json,
     Leaderboard,
     LeaderboardRow,
     Progress,
+    TableColumn,
+    TableSchema,
     WebhookRecord,
 )
 
@@ -40,6 +43,15 @@ def parse_attempts(raw: Json) -> list[Attempt]:
 
 def parse_artifacts(raw: Json, job_id: str) -> list[Artifact]:
     return [parse(Artifact, artifact, job_id=job_id) for artifact in raw["artifacts"]]
+
+
+def parse_file(raw: Json) -> File:
+    table = raw.get("table")
+    return parse(File, raw, table=None if table is None else _table(table))
+
+
+def _table(raw: Json) -> TableSchema:
+    return parse(TableSchema, raw, columns=[parse(TableColumn, column) for column in raw["columns"]])
 
 
 def parse_event(raw: Json) -> Event:

@@ -138,8 +138,42 @@ class Artifact:
 
 
 @dataclass(frozen=True)
+class TableColumn:
+    """A column of an uploaded table. ``type`` (numeric, enum, time or string) is what training reads it as unless the
+    spec's ``types`` says otherwise; ``missing_share`` is 0..1; ``note`` says what may not be as it is meant."""
+
+    name: str
+    type: str
+    missing_share: float
+    examples: tuple[str, ...]
+    note: str | None
+
+
+@dataclass(frozen=True)
+class TableSchema:
+    """What training would see in an uploaded file; ``problem`` says why no job can read it as it is. There are ``rows``
+    rows, or at least so many if they are not exact, and ``columns`` has the first of ``column_count``."""
+
+    format: str
+    compression: str | None
+    encoding: str | None
+    separator: str | None
+    rows: int
+    rows_are_exact: bool
+    column_count: int
+    columns: tuple[TableColumn, ...]
+    problem: str | None
+
+    @property
+    def types(self) -> dict[str, str]:
+        """The type of each column, to be changed and given to a spec as its ``types``."""
+        return {column.name: column.type for column in self.columns}
+
+
+@dataclass(frozen=True)
 class File:
-    """An uploaded file; may be an input of a job's spec."""
+    """An uploaded file; may be an input of a job's spec. ``table`` is known of a file that was asked for by itself, if
+    it holds one (CSV, Parquet)."""
 
     id: str
     name: str
@@ -147,6 +181,7 @@ class File:
     size_bytes: int
     sha256: str
     created_at: datetime
+    table: TableSchema | None = None
 
 
 @dataclass(frozen=True)

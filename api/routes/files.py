@@ -5,17 +5,19 @@ from http import HTTPStatus
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, Response
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 from starlette.concurrency import run_in_threadpool
 
 from api.auth import Holder, visible_owner
 from api.downloads import download
 from api.problems import Problem, not_found
 from api.services import Services, ServicesOf
+from api.table_looks import table_of
 from api.uploads import Received, receive_file
 from db.files import FileInUse, add_file, delete_file, find_file, list_files
 from db.owners import KeyHolder
 from db.rows import FileRow
+from tasks.tables.schema import TableSchema
 
 router = APIRouter(prefix="/v1/files", tags=["files"])
 
@@ -44,6 +46,14 @@ class FileView(BaseModel):
     size_bytes: int
     sha256: str
     created_at: datetime
+
+
+class FileDetail(FileView):
+    """An uploaded file, and what training would see in it."""
+
+    table: TableSchema | None = Field(
+        description="Columns and types, before anything is trained on them; null for what is no CSV or Parquet file."
+    )
 
 
 class FilePage(BaseModel):
@@ -75,9 +85,12 @@ def get_files(
     return FilePage(files=views, next_cursor=views[-1].id if len(rows) > limit else None)
 
 
-@router.get("/{file_id}", summary="One file")
-def get_file(holder: Holder, services: ServicesOf, file_id: str) -> FileView:
-    return _view(_find(services, holder, file_id))
+@router.get("/{file_id}", summary="One file, with its columns")
+async def get_file(holder: Holder, services: ServicesOf, file_id: str) -> FileDetail:
+    """A table is looked at when it is asked for the first time, which takes a second or two."""
+    row = await run_in_threadpool(_find, services, holder, file_id)
+    table = await table_of(services, row)
+    return FileDetail(**vars(_view(row)), table=table)
 
 
 @router.get(

@@ -11,14 +11,16 @@ import pyarrow.compute as pc
 MISSING_WORDS = frozenset({"", "NA", "N/A", "na", "n/a", "NaN", "nan", "null", "NULL"})
 # Beyond this many distinct values a target is counted no further: it is no classification's.
 MOST_COUNTED = 5000
+# 1,5 and 1.234,5 as in much of Europe, and 1,234,567 as in English.
+_COMMA_NUMBER = r"^[+-]?([0-9]+|[0-9]{1,3}(\.[0-9]{3})+|[0-9]{1,3}(,[0-9]{3})+),[0-9]+$"
 # So many rows are looked at for texts before the others.
 _FIRST_LOOK_ROWS = 100
 
-_WORDS = pa.array(sorted(MISSING_WORDS))
+MISSING = pa.array(sorted(MISSING_WORDS))
 # What H2O reads as a number, without its "$5" and "5%".
-_NUMBER = r"^[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?$"
+NUMBER = r"^[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?$"
 # Numbers as people and spreadsheets write them, which H2O takes for texts: 1,5 and 1.234,5 and 1 234 and €5.
-_FOREIGN_NUMBER = r"^[€$£]? ?[+-]?[0-9]+([ .,'\x{2019}\x{a0}\x{202f}][0-9]+)* ?[€$£%]?$"
+FOREIGN_NUMBER = r"^[€$£]? ?[+-]?[0-9]+([ .,'\x{2019}\x{a0}\x{202f}][0-9]+)* ?[€$£%]?$"
 
 
 @dataclass
@@ -51,7 +53,7 @@ class TargetFacts:
         values = pc.utf8_ltrim_whitespace(texts)
         # Distinct values, in the order in which they are first met.
         found = pc.value_counts(values)
-        missing = pc.is_in(pc.utf8_rtrim_whitespace(found.field("values")), value_set=_WORDS)
+        missing = pc.is_in(pc.utf8_rtrim_whitespace(found.field("values")), value_set=MISSING)
         for value, count in _entries(found.filter(missing)):
             if value:
                 self.words[value] += count
@@ -63,7 +65,7 @@ class TargetFacts:
         no_number = self._see_numbers(plain)
         if len(no_number):
             self.numeric = False
-            self.foreign = self.foreign and bool(pc.all(pc.match_substring_regex(no_number, _FOREIGN_NUMBER)).as_py())
+            self.foreign = self.foreign and bool(pc.all(pc.match_substring_regex(no_number, FOREIGN_NUMBER)).as_py())
             if self.first_text is None:
                 row = rows_before + pc.index(values, no_number[0]).as_py() + 1
                 self.first_text = (row, no_number[0].as_py())
@@ -96,7 +98,7 @@ class TargetFacts:
     def _see_numbers(self, found: pa.StructArray) -> pa.Array:
         """Take in those of the distinct values that are numbers, and return the others."""
         trimmed = pc.utf8_rtrim_whitespace(found.field("values"))
-        written = pc.if_else(pc.match_substring_regex(trimmed, _NUMBER), trimmed, None)
+        written = pc.if_else(pc.match_substring_regex(trimmed, NUMBER), trimmed, None)
         numbers = pc.cast(pc.replace_substring_regex(written, r"^\+", ""), pa.float64())
         # One too large for a double is none.
         finite = pc.fill_null(pc.is_finite(numbers), False)
@@ -120,6 +122,7 @@ class TableFacts:
     ``separator`` is None for Parquet; ``varying`` columns have two values or more; ``marked`` files begin with a byte
     order mark, which H2O would take for a part of the first column's name. ``texts`` has row and value of the first
     text in each column beside the target with any; ``place`` says where a row stands, such as "line 7".
+    ``decimal_commas`` has one of those columns whose texts are all numbers with a comma, such as 1,5.
     ``unnamed_index`` columns are a pandas index without a name, and ``fine_times`` says that there are times which H2O
     would read as plain numbers.
     """
@@ -132,19 +135,22 @@ class TableFacts:
     place: Callable[[int], str]
     marked: bool = False
     texts: Mapping[str, tuple[int, str]] = field(default_factory=dict)
+    decimal_commas: frozenset[str] = frozenset()
     unnamed_index: frozenset[str] = frozenset()
     fine_times: bool = False
 
 
 class FeaturePass:
-    """Looks through the columns beside the target, part by part: which vary, and where the first texts are."""
+    """Looks through the columns beside the target, part by part: which vary, where the first texts are, and which have
+    no texts but numbers with a comma."""
 
-    def __init__(self, columns: tuple[str, ...], target: str) -> None:
+    def __init__(self, columns: tuple[str, ...], target: str | None = None) -> None:
         self.rows = 0
         self.texts: dict[str, tuple[int, str]] = {}
         self._columns = columns
         self._constant = [index for index, name in enumerate(columns) if name != target]
         self._textless = list(self._constant)
+        self._wordless = list(self._constant)
         self._first: list[str] = []
 
     def see(self, parts: list[pa.Array]) -> None:
@@ -154,8 +160,23 @@ class FeaturePass:
         self._constant = [index for index in self._constant if self._is_constant(index, parts[index])]
         # Most columns of texts show it at once, and the slow look at each value then passes them over.
         for start, length in ((0, _FIRST_LOOK_ROWS), (_FIRST_LOOK_ROWS, None)):
-            self._find_texts([part.slice(start, length) for part in parts], self.rows + start)
+            looked_at = [part.slice(start, length) for part in parts]
+            self._find_texts(looked_at, self.rows + start)
+            self._wordless = [index for index in self._wordless if self._is_wordless(index, looked_at[index])]
         self.rows += len(parts[0])
+
+    @property
+    def decimal_commas(self) -> frozenset[str]:
+        names = (self._columns[index] for index in self._wordless)
+        return frozenset(name for name in names if name in self.texts)
+
+    def _is_wordless(self, index: int, part: pa.Array) -> bool:
+        if self._columns[index] not in self.texts:
+            return True
+        texts = part.filter(pc.invert(_missing_or_number(part)))
+        return bool(
+            pc.all(pc.match_substring_regex(pc.utf8_trim_whitespace(texts), _COMMA_NUMBER)).as_py() is not False
+        )
 
     def _is_constant(self, index: int, part: pa.Array) -> bool:
         first = self._first[index]
@@ -196,11 +217,11 @@ def first_text(values: pa.Array) -> tuple[int, str] | None:
 def _missing_or_number(texts: pa.Array) -> pa.Array:
     """For each value, whether it is no text."""
     trimmed = pc.utf8_trim_whitespace(texts)
-    missing = pc.is_in(pc.fill_null(trimmed, ""), value_set=_WORDS)
+    missing = pc.is_in(pc.fill_null(trimmed, ""), value_set=MISSING)
     try:
         pc.cast(trimmed.filter(pc.invert(missing)), pa.float64())
     except pa.ArrowInvalid:
-        return pc.or_(missing, pc.fill_null(pc.match_substring_regex(trimmed, _NUMBER), False))
+        return pc.or_(missing, pc.fill_null(pc.match_substring_regex(trimmed, NUMBER), False))
     return pc.or_(missing, True)
 
 

@@ -16,13 +16,14 @@ _BLANK_LINES = (b"\n\n", b"\n\r", b"\r\r")
 
 def open_bytes(path: Path, role: str) -> io.BufferedReader:
     """The file's bytes, unpacked. Raises ``InvalidInput`` for an empty file."""
-    with path.open("rb") as file:
-        head = file.read(2)
-    if not head:
+    if not path.stat().st_size:
         raise InvalidInput(f"The {role} is empty.")
-    if head == b"\x1f\x8b":
-        return io.BufferedReader(gzip.open(path, "rb"))
-    return path.open("rb")
+    return io.BufferedReader(gzip.open(path, "rb")) if is_gzip(path) else path.open("rb")
+
+
+def is_gzip(path: Path) -> bool:
+    with path.open("rb") as file:
+        return file.read(2) == b"\x1f\x8b"
 
 
 class EndedBytes:
@@ -119,7 +120,8 @@ def refuse_bad_byte(path: Path, role: str, position: int, separator: str, column
     if byte == 0:
         return InvalidInput(f"Line {line} of the {role} holds a NUL byte{column}; remove it.")
     return InvalidInput(
-        f"The {role} is not UTF-8 text: line {line} has the byte 0x{byte:02x}{column}; save it as UTF-8."
+        f"The {role} is not UTF-8 text: line {line} has the byte 0x{byte:02x}{column}; set encoding to what it "
+        "was saved in, such as windows-1252, or save it as UTF-8."
     )
 
 

@@ -3,10 +3,11 @@
 import csv
 import itertools
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Protocol, TypeVar
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -34,29 +35,57 @@ _END = "\x00"
 
 @dataclass(frozen=True)
 class Layout:
-    """How a file is to be read; ``leading_blank`` says that its header isn't in the first line."""
+    """How a file is to be read; ``leading_blank`` says that its header isn't in the first line, and ``marked`` that it
+    begins with a byte order mark."""
 
     columns: tuple[str, ...]
     separator: str
     leading_blank: bool
+    marked: bool = False
 
 
-class RowPass:
-    """What the rows of a file tell about its columns."""
+class RowPass(Protocol):
+    """What looks at the rows of a file; ``rows`` counts those that it was shown."""
+
+    @property
+    def rows(self) -> int: ...
+
+    def see(self, parts: list[pa.Array]) -> None:
+        """Take in the next rows, column by column."""
+
+
+_Pass = TypeVar("_Pass", bound=RowPass)
+
+
+class TrainingPass:
+    """What the rows tell of a target and of the columns beside it."""
 
     def __init__(self, layout: Layout, target: str, *, classes: frozenset[str] | None) -> None:
         self.target = TargetFacts(known=classes)
         self.features = FeaturePass(layout.columns, target)
-        self.first_marked: int | None = None
         self._target_index = layout.columns.index(target)
 
+    @property
+    def rows(self) -> int:
+        return self.features.rows
+
     def see(self, parts: list[pa.Array]) -> None:
-        """Take in the next rows, column by column."""
-        if self.first_marked is None:
-            index = pc.index(pc.starts_with(pc.utf8_ltrim(parts[0], " "), "#"), True).as_py()
-            self.first_marked = None if index < 0 else self.features.rows + index + 1
-        self.target.see(parts[self._target_index], self.features.rows)
+        self.target.see(parts[self._target_index], self.rows)
         self.features.see(parts)
+
+
+class _Comments:
+    """Passes rows on, and notes the first that begins with #."""
+
+    def __init__(self, rows: RowPass) -> None:
+        self.first: int | None = None
+        self._rows = rows
+
+    def see(self, parts: list[pa.Array]) -> None:
+        if self.first is None:
+            index = pc.index(pc.starts_with(pc.utf8_ltrim(parts[0], " "), "#"), True).as_py()
+            self.first = None if index < 0 else self._rows.rows + index + 1
+        self._rows.see(parts)
 
 
 @dataclass
@@ -84,30 +113,33 @@ class CsvRows:
         self._layout = layout
         self._watched: WatchedBytes | None = None
 
-    def read(self, target: str, *, classes: frozenset[str] | None) -> RowPass:
-        """Read all rows. Raises ``InvalidInput`` that names the first line where they aren't what they should be."""
+    def read(self, begin: Callable[[], _Pass]) -> _Pass:
+        """Show all rows to what ``begin`` makes, which it may have to do twice, and answer that.
+
+        Raises ``InvalidInput`` that names the first line where they aren't what they should be.
+        """
         watched = self._watched = look_through(self._path, self._role, self._layout.separator)
         if watched.bad_byte is not None:
             columns = self._layout.columns
             raise refuse_bad_byte(self._path, self._role, watched.bad_byte, self._layout.separator, columns)
         if watched.odd_quotes:
             self._require_clean_quotes()
-        begin = partial(RowPass, self._layout, target, classes=classes)
         seen, ragged = begin(), _Ragged()
-        quickly = not (watched.late_quotes or self._layout.leading_blank) and self._read_quickly(seen, ragged)
+        comments = _Comments(seen)
+        quickly = not (watched.late_quotes or self._layout.leading_blank) and self._read_quickly(comments, ragged)
         # Where there are quotes, a line that ends with a bare carriage return may have been counted otherwise.
         if not quickly or (ragged.first is not None and watched.first_quote is not None):
             self._require_clean_quotes()
             seen, ragged = begin(), _Ragged()
-            self._read_exactly(seen, ragged)
+            comments = _Comments(seen)
+            self._read_exactly(comments, ragged)
         if ragged.first is not None:
             raise self._refuse(*ragged.first, ragged)
-        if watched.marked_lines and seen.first_marked is not None:
+        if watched.marked_lines and comments.first is not None:
             raise InvalidInput(
-                f"{self.place(seen.first_marked).capitalize()} of the {self._role} begins with #, which H2O takes for "
+                f"{self.place(comments.first).capitalize()} of the {self._role} begins with #, which H2O takes for "
                 "a comment; remove the line, or let it begin otherwise."
             )
-        seen.target.settle()
         return seen
 
     def line_of(self, record: int) -> int:
@@ -127,7 +159,7 @@ class CsvRows:
     def place(self, row: int) -> str:
         return f"line {self.line_of(row + 1)}"
 
-    def _read_quickly(self, seen: RowPass, ragged: _Ragged) -> bool:
+    def _read_quickly(self, seen: _Comments, ragged: _Ragged) -> bool:
         """Whether that came to the file's end: not where a quote is never closed, and not where lines are very long."""
         ended = False
         with open_bytes(self._path, self._role) as file:
@@ -160,7 +192,7 @@ class CsvRows:
             ),
         )
 
-    def _read_exactly(self, seen: RowPass, ragged: _Ragged) -> None:
+    def _read_exactly(self, seen: _Comments, ragged: _Ragged) -> None:
         width = len(self._layout.columns)
         records = (row for _line, row in self._records())
         record = len(list(itertools.islice(records, 1)))

@@ -10,31 +10,20 @@ import re
 import shutil
 import zlib
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from tasks.errors import InvalidInput
 from tasks.tables.column_facts import MISSING_WORDS, TableFacts
 from tasks.tables.csv_bytes import look_through, open_bytes, refuse_bad_byte
-from tasks.tables.csv_rows import CsvRows, Layout
+from tasks.tables.csv_rows import CsvRows, Layout, TrainingPass
+from tasks.tables.formats import refuse_other_formats
 
 SEPARATORS = (",", ";", "\t", "|")
 _SAMPLE_CHARACTERS = 65536
-_FORMATS = (
-    (b"PK\x03\x04", "a ZIP archive or an Excel workbook"),
-    (b"\xd0\xcf\x11\xe0", "an old Excel workbook"),
-    (b"%PDF", "a PDF document"),
-    (b"\x89PNG", "a picture"),
-    (b"\xff\xd8\xff", "a picture"),
-    (b"SQLite format 3", "an SQLite database"),
-    (b"ARROW1", "a Feather file"),
-    (b"\x93NUMPY", "a NumPy array"),
-    (b"\x28\xb5\x2f\xfd", "a Zstandard archive"),
-    (b"BZh", "a bzip2 archive"),
-)
 # NUL, and what bytes that are no UTF-8 were replaced by.
 _NO_TEXT = re.compile("[\x00\ud800-\udfff]")
-_UTF16_MARKS = (b"\xff\xfe", b"\xfe\xff")
 
 
 def read_csv(
@@ -50,17 +39,12 @@ def read_csv(
 
     Raises ``InvalidInput`` that names the line or column, and the file by its ``role``.
     """
-    try:
-        marked, layout = _layout(path, role)
+    with refusing(role):
+        layout = read_layout(path, role)
         require_columns(layout.columns, role, target, wanted)
         rows = CsvRows(path, role, layout)
-        seen = rows.read(target, classes=classes)
-    except csv.Error as exc:
-        raise InvalidInput(
-            f"The header line of the {role} has a quote that is never closed, or text after a closing one."
-        ) from exc
-    except (EOFError, zlib.error, gzip.BadGzipFile) as exc:
-        raise InvalidInput(f"The {role} can't be unpacked: {exc}; upload it again.") from exc
+        seen = rows.read(lambda: TrainingPass(layout, target, classes=classes))
+    seen.target.settle()
     return TableFacts(
         layout.columns,
         seen.features.rows,
@@ -68,9 +52,23 @@ def read_csv(
         seen.target,
         seen.features.varying,
         rows.place,
-        marked=marked,
+        marked=layout.marked,
         texts=seen.features.texts,
+        decimal_commas=seen.features.decimal_commas,
     )
+
+
+@contextmanager
+def refusing(role: str) -> Iterator[None]:
+    """Turn what reading a broken file raises into ``InvalidInput``."""
+    try:
+        yield
+    except csv.Error as exc:
+        raise InvalidInput(
+            f"The header line of the {role} has a quote that is never closed, or text after a closing one."
+        ) from exc
+    except (EOFError, zlib.error, gzip.BadGzipFile) as exc:
+        raise InvalidInput(f"The {role} can't be unpacked: {exc}; upload it again.") from exc
 
 
 def require_columns(columns: Sequence[str], role: str, target: str, wanted: Sequence[str] | None) -> None:
@@ -114,11 +112,12 @@ def copy_without_mark(path: Path, target: Path) -> None:
         shutil.copyfileobj(source, copy)
 
 
-def _layout(path: Path, role: str) -> tuple[bool, Layout]:
-    """Whether the file begins with a byte order mark, and how it is to be read."""
+def read_layout(path: Path, role: str) -> Layout:
+    """How the file is to be read. Raises ``InvalidInput`` for what is no table with a header, and what ``refusing``
+    translates."""
     with open_bytes(path, role) as file:
         head = file.peek(64)[:64]
-        _refuse_other_formats(head, role)
+        refuse_other_formats(head, role)
         text = io.TextIOWrapper(file, encoding="utf-8-sig", errors="surrogateescape", newline="")
         sample = text.read(_SAMPLE_CHARACTERS)
         separator = _separator(sample, role)
@@ -128,7 +127,8 @@ def _layout(path: Path, role: str) -> tuple[bool, Layout]:
         columns = tuple(name.lstrip() for name in next((row for row in reader if row), []))
     _require_text(path, role, separator, columns)
     _require_header(columns, role)
-    return head.startswith(codecs.BOM_UTF8), Layout(columns, separator, sample.startswith(("\r", "\n")))
+    marked = head.startswith(codecs.BOM_UTF8)
+    return Layout(columns, separator, leading_blank=sample.startswith(("\r", "\n")), marked=marked)
 
 
 def _require_text(path: Path, role: str, separator: str, columns: Sequence[str]) -> None:
@@ -138,22 +138,6 @@ def _require_text(path: Path, role: str, separator: str, columns: Sequence[str])
     watched = look_through(path, role, separator)
     if watched.bad_byte is not None:
         raise refuse_bad_byte(path, role, watched.bad_byte, separator, ())
-
-
-def _refuse_other_formats(head: bytes, role: str) -> None:
-    for magic, name in _FORMATS:
-        if head.startswith(magic):
-            raise InvalidInput(f"The {role} is {name}, not a table; upload CSV or Parquet.")
-    if head.startswith(_UTF16_MARKS) or _is_unmarked_utf16(head):
-        raise InvalidInput(f"The {role} is UTF-16 text; save it as UTF-8.")
-    if b"\x00" in head:
-        raise InvalidInput(f"The {role} is a binary file, not a table; upload CSV or Parquet.")
-
-
-def _is_unmarked_utf16(head: bytes) -> bool:
-    """Whether every second byte is NUL, as with plain letters in UTF-16."""
-    pairs = len(head) // 2
-    return pairs > 3 and {head[: 2 * pairs : 2].count(0), head[1 : 2 * pairs : 2].count(0)} == {0, pairs}
 
 
 def _split_lines(text: str) -> list[str]:

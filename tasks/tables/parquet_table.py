@@ -18,11 +18,6 @@ _BYTES = (pa.types.is_binary, pa.types.is_large_binary, pa.types.is_fixed_size_b
 READABLE_CODECS = frozenset({"UNCOMPRESSED", "SNAPPY", "GZIP", "ZSTD"})
 
 
-def is_parquet(path: Path) -> bool:
-    with path.open("rb") as file:
-        return file.read(4) == b"PAR1"
-
-
 def read_parquet(
     path: Path,
     role: str,
@@ -37,7 +32,7 @@ def read_parquet(
             schema = file.schema_arrow
             require_names(schema.names, role)
             require_columns(schema.names, role, target, wanted)
-            _require_readable(file, schema, role)
+            require_readable(file, schema, role)
             _require_signed(file, schema, role)
             varying = _varying(file, [name for name in schema.names if name != target])
             facts = _target_facts(file.read(columns=[target]).column(0), classes)
@@ -108,11 +103,13 @@ def _unnamed_index(schema: pa.Schema) -> frozenset[str]:
     return frozenset(name for name in index if isinstance(name, str) and name.startswith("__index_level_"))
 
 
-def _require_readable(file: pq.ParquetFile, schema: pa.Schema, role: str) -> None:
+def require_readable(file: pq.ParquetFile, schema: pa.Schema, role: str) -> None:
     for field in schema:
         kind = field.type
         if pa.types.is_nested(kind) or any(is_bytes(kind) for is_bytes in _BYTES):
             raise InvalidInput(f"Column {field.name!r} of the {role} holds {kind}, which is no plain value; drop it.")
+        if pa.types.is_null(kind):
+            raise InvalidInput(f"Column {field.name!r} of the {role} holds no value at all; drop it.")
         if pa.types.is_float16(kind):
             raise InvalidInput(f"Column {field.name!r} of the {role} holds {kind}, which H2O misreads; write float32.")
     for group in range(file.metadata.num_row_groups):
@@ -152,7 +149,7 @@ def _texts(file: pq.ParquetFile, schema: pa.Schema, target: str) -> dict[str, tu
     """Row and value of the first text of each column that has any."""
     found = {}
     for field in schema:
-        if field.name != target and _is_text_type(field.type):
+        if field.name != target and is_text(field.type):
             column = file.read(columns=[field.name]).column(0).cast(pa.string()).combine_chunks()
             text = first_text(column)
             if text is not None:
@@ -160,7 +157,7 @@ def _texts(file: pq.ParquetFile, schema: pa.Schema, target: str) -> dict[str, tu
     return found
 
 
-def _is_text_type(kind: pa.DataType) -> bool:
+def is_text(kind: pa.DataType) -> bool:
     plain = kind.value_type if pa.types.is_dictionary(kind) else kind
     return bool(pa.types.is_string(plain) or pa.types.is_large_string(plain))
 

@@ -1,14 +1,18 @@
 """``turnout files``: data that jobs read."""
 
+from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import click
 
 from turnout.cli.endings import writing
+from turnout.cli.file_tables import print_file
 from turnout.cli.options import known_id
 from turnout.cli.session import Session, json_option, pass_session, print_json, print_table
 from turnout.cli.several import each
 from turnout.cli.wording import age, size
+from turnout.records import File
 
 
 @click.group()
@@ -24,7 +28,7 @@ def upload(session: Session, paths: tuple[Path, ...], as_json: bool) -> None:
     """Upload local files; prints the id of each."""
     uploaded = [session.client.upload(path) for path in paths]
     if as_json:
-        print_json([vars(file) for file in uploaded])
+        print_json([_listed(file) for file in uploaded])
         return
     for file in uploaded:
         click.echo(file.id)
@@ -38,10 +42,26 @@ def list_files(session: Session, limit: int, as_json: bool) -> None:
     """List files, newest first."""
     found = list(session.client.files(limit))
     if as_json:
-        print_json([vars(file) for file in found])
+        print_json([_listed(file) for file in found])
         return
     rows = [(f.id, size(f.size_bytes), age(f.created_at), f.media_type, f.name) for f in found]
     print_table(session, ["id", "size", "age", "type", "name"], rows, right=["size", "age"])
+
+
+@files.command()
+@click.argument("file_id", type=known_id)
+@click.option("--types", "as_types", is_flag=True, help="Print the columns' types alone, as JSON: a spec's `types`.")
+@json_option
+@pass_session
+def show(session: Session, file_id: str, as_types: bool, as_json: bool) -> None:
+    """Show a file and, if it is a table, what training would read its columns as."""
+    file = session.client.file(file_id)
+    if as_types:
+        print_json({} if file.table is None else file.table.types)
+    elif as_json:
+        print_json(asdict(file))
+    else:
+        print_file(session, file)
 
 
 @files.command("get")
@@ -78,3 +98,8 @@ def remove(session: Session, file_ids: tuple[str, ...], as_json: bool) -> None:
     if as_json:
         print_json(deleted)
     click.get_current_context().exit(code)
+
+
+def _listed(file: File) -> dict[str, Any]:
+    """Lists have no tables."""
+    return {name: value for name, value in vars(file).items() if name != "table"}

@@ -17,7 +17,6 @@ import pytest
 from tasks.contracts import LeaderboardEntry
 from tasks.errors import InvalidInput, JobCancelled, JobStoppedEmpty
 from tasks.kinds.score_table import Scores, ScoreTable, run
-from tasks.tables.column_facts import MISSING_WORDS as TRAINING_MISSING_WORDS
 from tests.contract.h2o.conftest import MakeJob, quick_spec, train
 from tests.fakes.job_context import FakeJobContext
 from workers.runtimes.h2o_automl.client import H2OClient, path_part
@@ -25,7 +24,6 @@ from workers.runtimes.h2o_automl.frames import await_job
 from workers.runtimes.h2o_automl.keys import RunKeys
 from workers.runtimes.h2o_automl.runtime import H2OAutoMLRuntime
 from workers.runtimes.h2o_mojo import create
-from workers.runtimes.h2o_mojo.encoding import MISSING_WORDS
 from workers.runtimes.h2o_mojo.predictions import _column
 from workers.runtimes.h2o_mojo.runtime import MojoRuntime
 
@@ -346,7 +344,3 @@ def test_a_request_to_end_is_heeded(train_on: Callable[[str], Trained], scorer: 
         job.request(mode)  # type: ignore[arg-type] # one of the two
         with pytest.raises(error):
             run.run(spec, job, scorer)
-
-
-def test_training_and_scoring_agree_on_what_is_missing() -> None:
-    assert MISSING_WORDS == TRAINING_MISSING_WORDS

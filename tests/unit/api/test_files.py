@@ -25,7 +25,7 @@ def test_a_file_goes_in_and_comes_out(client: TestClient) -> None:
     file = answer.json()
     assert (answer.status_code, answer.headers["location"]) == (201, f"/v1/files/{file['id']}")
     assert (file["name"], file["size_bytes"]) == ("data.bin", len(content))
-    assert client.get(f"/v1/files/{file['id']}").json() == file
+    assert client.get(f"/v1/files/{file['id']}").json() == {**file, "table": None}
     assert client.get("/v1/files").json() == {"files": [file], "next_cursor": None}
     back = client.get(f"/v1/files/{file['id']}/content", headers={"Range": "bytes=-3"})
     assert (back.status_code, back.content) == (206, content[-3:])

@@ -98,19 +98,38 @@ def refusal(directory: Path, content: bytes | str, other: bytes | str | None = N
         # Bytes.
         ("", "The dataset is empty."),
         (b"\xef\xbb\xbf", "The dataset is empty."),
-        (GOOD.encode("utf-16"), "The dataset is UTF-16 text; save it as UTF-8."),
-        (GOOD.encode("utf-16-le"), "The dataset is UTF-16 text; save it as UTF-8."),
+        (
+            GOOD.encode("utf-16"),
+            "The dataset is UTF-16 text; set encoding to auto or utf-16, or save it as UTF-8.",
+        ),
+        (
+            GOOD.encode("utf-16-le"),
+            "The dataset is UTF-16 text without a byte order mark; set encoding to utf-16-le, or save it as UTF-8.",
+        ),
+        (
+            GOOD.encode("utf-16-be"),
+            "The dataset is UTF-16 text without a byte order mark; set encoding to utf-16-be, or save it as UTF-8.",
+        ),
+        # Numbers with a comma in a feature.
+        (
+            HEADER.replace(",", ";") + rows(lambda n: f"{n};{n},5;{'ab'[n % 2]}"),
+            "Column 'z' of the dataset has '0,5' in line 2, a number with a comma, which H2O takes for a text; write "
+            "numbers as 1234.5, or name the column an enum in types if it holds categories.",
+        ),
         (
             changed(30, "1,é,a").encode("latin-1"),
-            "The dataset is not UTF-8 text: line 30 has the byte 0xe9 in column 'z'; save it as UTF-8.",
+            "The dataset is not UTF-8 text: line 30 has the byte 0xe9 in column 'z'; set encoding to what it was "
+            "saved in, such as windows-1252, or save it as UTF-8.",
         ),
         (
             GOOD.replace("z", "größe").encode("latin-1"),
-            "The dataset is not UTF-8 text: line 1 has the byte 0xf6; save it as UTF-8.",
+            "The dataset is not UTF-8 text: line 1 has the byte 0xf6; set encoding to what it was "
+            "saved in, such as windows-1252, or save it as UTF-8.",
         ),
         (
             GOOD.encode() + b"1,2,\xc3",
-            "The dataset is not UTF-8 text: line 42 has the byte 0xc3 in column 'y'; save it as UTF-8.",
+            "The dataset is not UTF-8 text: line 42 has the byte 0xc3 in column 'y'; set encoding to what it was "
+            "saved in, such as windows-1252, or save it as UTF-8.",
         ),
         (changed(30, "1,\0,a"), "Line 30 of the dataset holds a NUL byte in column 'z'; remove it."),
         (bytes(range(256)) * 40, "The dataset is a binary file, not a table; upload CSV or Parquet."),

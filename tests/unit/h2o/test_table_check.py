@@ -79,7 +79,10 @@ def test_a_table_longer_than_the_sample_is_read_to_its_end(tmp_path: Path) -> No
         ("x,z,y\n" + ROWS[: ROWS.index("10,")], "The dataset has 10 rows with a value of the target 'y'"),
         ("x,z,y\n" + "".join(f"{n},1,id {n}\n" for n in range(200)), "has 200 different values, too many for classes"),
         ("x,z,y\n" + "".join(f"{n},1,id {n}\n" for n in range(2000)), "more than 1000 different values"),
-        ("x,é,y\n".encode("latin-1") + ROWS.encode(), "is not UTF-8 text: line 1 has the byte 0xe9; save it as UTF-8."),
+        (
+            "x,é,y\n".encode("latin-1") + ROWS.encode(),
+            "is not UTF-8 text: line 1 has the byte 0xe9; set",
+        ),
         (("x,z,y\n" + ROWS).encode("utf-16"), "is UTF-16 text"),
         (b"PK\x03\x04" + b"x" * 50, "is a ZIP archive or an Excel workbook"),
         (b"\x7fELF\x00\x00\x00", "is a binary file"),

@@ -7,7 +7,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from tasks.errors import InvalidInput
-from tasks.tables.csv_rows import CsvRows, Layout
+from tasks.tables.csv_rows import CsvRows, Layout, TrainingPass
 
 FIELDS = st.one_of(
     st.sampled_from(["", "1", "-2.5", "+3.", "1e5", "1e400", "NA", "nan", " 7", "7 ", "a", "b ", "1,5", "é", "true"]),
@@ -18,11 +18,13 @@ LINE_ENDS = st.sampled_from(["\n", "\r\n", "\r"])
 
 def outcome(path: Path, *, exactly: bool) -> object:
     # A blank line at the beginning is left to the exact reader.
-    rows = CsvRows(path, "dataset", Layout(("x", "y"), ",", leading_blank=exactly))
+    layout = Layout(("x", "y"), ",", leading_blank=exactly)
+    rows = CsvRows(path, "dataset", layout)
     try:
-        seen = rows.read("y", classes=frozenset({"a", "1"}))
+        seen = rows.read(lambda: TrainingPass(layout, "y", classes=frozenset({"a", "1"})))
     except InvalidInput as refusal:
         return str(refusal)
+    seen.target.settle()
     places = [rows.place(row) for row in range(1, seen.features.rows + 1)]
     return seen.target, seen.features.rows, seen.features.varying, seen.features.texts, places
 

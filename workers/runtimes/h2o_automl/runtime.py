@@ -10,6 +10,7 @@ from typing import ClassVar
 from tasks.automl import AutoMLSpec
 from tasks.contracts import Document, JobContext
 from tasks.errors import ClusterLost, JobCancelled, JobStoppedEmpty
+from tasks.tables.encodings import as_utf8
 from tasks.tabular import TrainingResult
 from workers.runtimes.h2o_automl import training
 from workers.runtimes.h2o_automl.automl_request import automl_request
@@ -25,6 +26,7 @@ from workers.runtimes.h2o_automl.saved_models import set_aside
 from workers.runtimes.h2o_automl.table_check import CheckedData, check_tables
 
 CLUSTER_PATIENCE_SECONDS = 120.0
+_FILES = {"dataset": "dataset", "validation": "validation_dataset", "test": "test_dataset"}
 # The explanation's part of the whole job's progress.
 EXPLANATION_SHARE = 0.1
 
@@ -40,6 +42,7 @@ class H2OAutoMLRuntime:
     def train(self, spec: AutoMLSpec, job: JobContext) -> TrainingResult:
         paths = _input_paths(spec, job)
         job.progress(0.0, "Checking the data.")
+        paths = {role: as_utf8(path, _FILES[role], spec.encoding, job.scratch) for role, path in paths.items()}
         data = check_tables(spec, paths["dataset"], paths.get("validation"), paths.get("test"))
         try:
             with self._connected(job) as client, doing("the job"):

@@ -9,7 +9,8 @@ from tasks.automl import AutoMLSpec
 from tasks.errors import InvalidInput
 from tasks.tables.column_facts import TableFacts, TargetFacts
 from tasks.tables.csv_table import read_csv
-from tasks.tables.parquet_table import is_parquet, read_parquet
+from tasks.tables.formats import is_parquet
+from tasks.tables.parquet_table import read_parquet
 from workers.runtimes.h2o_automl.keys import response_name
 
 FEWEST_ROWS = 20
@@ -58,6 +59,7 @@ def check_tables(spec: AutoMLSpec, dataset: Path, validation: Path | None, test:
     others = {spec.target, *special, *facts.unnamed_index, *strings}
     features = spec.features or [name for name in facts.columns if name not in others]
     _require_features(spec, facts, features)
+    _refuse_decimal_commas(spec, facts, features)
     _require_target(spec.target, problem, facts)
     _require_rows(spec, facts)
     checked = [
@@ -139,6 +141,17 @@ def _refuse_texts_among_numbers(spec: AutoMLSpec, facts: TableFacts, role: str) 
             row, text = facts.texts[name]
             raise InvalidInput(
                 f"types makes column {name!r} numeric, but the {role} has the text {text[:60]!r} in {facts.place(row)}."
+            )
+
+
+def _refuse_decimal_commas(spec: AutoMLSpec, facts: TableFacts, features: Sequence[str]) -> None:
+    for name in features:
+        if name in facts.decimal_commas and name not in (spec.types or ()):
+            row, text = facts.texts[name]
+            raise InvalidInput(
+                f"Column {name!r} of the dataset has {text[:60]!r} in {facts.place(row)}, a number with a comma, which "
+                "H2O takes for a text; write numbers as 1234.5, or name the column an enum in types if it holds "
+                "categories."
             )
 
 

@@ -9,11 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from tasks.errors import InvalidInput
-
-# What H2O reads as missing (water.parser.ParseSetup and BufferedString).
-MISSING_WORDS = frozenset({"", "NA", "N/A", "na", "n/a", "NaN", "nan", "null", "NULL"})
-_WORDS = pa.array(sorted(MISSING_WORDS))
-_NUMBER = r"^[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?$"
+from tasks.tables.column_facts import MISSING, NUMBER
 
 
 @dataclass
@@ -45,7 +41,7 @@ class Encoder:
     def _levels(self, column: pa.Array, rows_before: int) -> npt.NDArray[np.float64]:
         texts = pc.utf8_ltrim_whitespace(_texts(column))
         found = pc.index_in(texts, value_set=self._domain)
-        missing = pc.fill_null(pc.is_in(pc.utf8_rtrim_whitespace(texts), value_set=_WORDS), True)
+        missing = pc.fill_null(pc.is_in(pc.utf8_rtrim_whitespace(texts), value_set=MISSING), True)
         unknown = pc.and_(pc.is_null(found), pc.invert(pc.or_(missing, pc.is_null(texts))))
         count = pc.sum(unknown).as_py() or 0
         if count and self.unknown is None:
@@ -68,8 +64,8 @@ class Encoder:
         return self._parsed(pc.utf8_trim_whitespace(column), rows_before)
 
     def _parsed(self, texts: pa.Array, rows_before: int) -> npt.NDArray[np.float64]:
-        given = pc.if_else(pc.is_in(texts, value_set=_WORDS), pa.scalar(None, pa.string()), texts)
-        is_number = pc.fill_null(pc.match_substring_regex(given, _NUMBER), True)
+        given = pc.if_else(pc.is_in(texts, value_set=MISSING), pa.scalar(None, pa.string()), texts)
+        is_number = pc.fill_null(pc.match_substring_regex(given, NUMBER), True)
         plain = pc.replace_substring_regex(pc.if_else(is_number, given, None), r"^\+", "")
         numbers = _doubles(pc.cast(plain, pa.float64()))
         if pc.all(is_number).as_py() is not False:

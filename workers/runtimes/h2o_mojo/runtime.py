@@ -7,6 +7,7 @@ from typing import ClassVar
 from tasks.contracts import JobContext
 from tasks.errors import InvalidInput, JobCancelled, JobStoppedEmpty
 from tasks.scoring import Prediction, ScoringResult, TableScoring
+from tasks.tables.encodings import as_utf8
 from workers.runtimes.h2o_mojo import java
 from workers.runtimes.h2o_mojo.cache import ModelCache
 from workers.runtimes.h2o_mojo.encoding import Encoder
@@ -100,7 +101,8 @@ def _parts(spec: TableScoring, job: JobContext, model: MojoModel) -> Iterator[Pa
         return read_rows(spec.rows, model.features, model.target)
     if spec.dataset is None:
         raise InvalidInput("There are neither rows nor a dataset.")
-    return read_file(job.input_path(spec.dataset), model.features)
+    path = as_utf8(job.input_path(spec.dataset), "dataset", spec.encoding, job.scratch)
+    return read_file(path, model.features)
 
 
 def _prediction(model: MojoModel, scored: Scored, contributions: Sequence[str]) -> Prediction:

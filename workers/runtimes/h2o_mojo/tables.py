@@ -15,8 +15,9 @@ import pyarrow.parquet as pq
 
 from tasks.errors import InvalidInput
 from tasks.scoring import Cell
+from tasks.tables.csv_table import SEPARATORS
+from tasks.tables.formats import is_parquet
 
-SEPARATORS = (",", ";", "\t", "|")
 _BLOCK_BYTES = 1 << 20
 _BATCH_ROWS = 10_000
 _LONGEST_HEADER_CHARACTERS = 1 << 20
@@ -43,9 +44,7 @@ def read_file(path: Path, features: Sequence[str]) -> Iterator[Part]:
     """A CSV or Parquet file. Raises ``InvalidInput`` that says what is wrong with it."""
     if not path.is_file():
         raise InvalidInput("The file of the dataset is no longer in the store; upload it again.")
-    with path.open("rb") as file:
-        is_parquet = file.read(4) == b"PAR1"
-    yield from (_read_parquet if is_parquet else _read_csv)(path, features)
+    yield from (_read_parquet if is_parquet(path) else _read_csv)(path, features)
 
 
 def _read_parquet(path: Path, features: Sequence[str]) -> Iterator[Part]:
@@ -89,7 +88,9 @@ def _refusals() -> Iterator[None]:
         said = str(exc).split(":", 1)[-1].strip()[:200]
         raise InvalidInput(f"The dataset can't be read as CSV: {said}") from exc
     except UnicodeDecodeError as exc:
-        raise InvalidInput("The dataset isn't UTF-8 text; save it as UTF-8.") from exc
+        raise InvalidInput(
+            "The dataset isn't UTF-8 text; set encoding to what it was saved in, such as windows-1252."
+        ) from exc
     except (gzip.BadGzipFile, EOFError, csv.Error) as exc:
         raise InvalidInput("The dataset can't be unpacked or has a broken header line; upload it again.") from exc
 
