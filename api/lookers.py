@@ -10,7 +10,8 @@ from pathlib import Path
 from tasks.tables.schema import TableSchema
 
 _AT_ONCE = 2
-_SECONDS = 60.0
+SECONDS = 60.0
+COMMAND = ("-m", "tasks.tables")
 # Nothing else of this process's environment: it has secrets.
 _INHERITED = ("PATH", "LANG", "LC_ALL", "PYTHONPATH", "LD_LIBRARY_PATH", "TMPDIR")
 
@@ -29,16 +30,16 @@ class Lookers:
         """Raises ``LookFailed``."""
         async with self._places:
             process = await asyncio.create_subprocess_exec(
-                *(sys.executable, "-P", "-m", "tasks.tables", str(path)),
+                *(sys.executable, "-P", *COMMAND, str(path)),
                 env=_environment(),
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=asyncio.subprocess.PIPE,
                 stderr=asyncio.subprocess.PIPE,
             )
             try:
-                said, complaint = await asyncio.wait_for(process.communicate(), _SECONDS)
+                said, complaint = await asyncio.wait_for(process.communicate(), SECONDS)
             except TimeoutError as exc:
-                raise LookFailed(f"took more than {_SECONDS:.0f} s") from exc
+                raise LookFailed(f"took more than {SECONDS:.0f} s") from exc
             finally:
                 with suppress(ProcessLookupError):
                     process.kill()

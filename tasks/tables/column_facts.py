@@ -19,6 +19,9 @@ _FIRST_LOOK_ROWS = 100
 MISSING = pa.array(sorted(MISSING_WORDS))
 # What H2O reads as a number, without its "$5" and "5%".
 NUMBER = r"^[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?$"
+# With those, which it drops.
+ADORNED_NUMBER = r"^\$?[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?%?$"
+ADORNMENTS = r"^\$?\+?|%$"
 # Numbers as people and spreadsheets write them, which H2O takes for texts: 1,5 and 1.234,5 and 1 234 and €5.
 FOREIGN_NUMBER = r"^[€$£]? ?[+-]?[0-9]+([ .,'\x{2019}\x{a0}\x{202f}][0-9]+)* ?[€$£%]?$"
 
@@ -221,7 +224,7 @@ def _missing_or_number(texts: pa.Array) -> pa.Array:
     try:
         pc.cast(trimmed.filter(pc.invert(missing)), pa.float64())
     except pa.ArrowInvalid:
-        return pc.or_(missing, pc.fill_null(pc.match_substring_regex(trimmed, NUMBER), False))
+        return pc.or_(missing, pc.fill_null(pc.match_substring_regex(trimmed, ADORNED_NUMBER), False))
     return pc.or_(missing, True)
 
 

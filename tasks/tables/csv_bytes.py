@@ -65,7 +65,8 @@ class WatchedBytes:
         self._decoder = codecs.getincrementaldecoder("utf-8")()
         cut = re.escape(separator.encode())
         self._late_quote = re.compile(rb'(?:[\r\n]|%b) +"' % cut)
-        self._odd_quote = re.compile(rb'[^\r\n%b]"[^\r\n"%b]' % (cut, cut))
+        # It begins with the quote, which is found many times faster than any character before one.
+        self._odd_quote = re.compile(rb'"(?<=[^\r\n%b]")[^\r\n"%b]' % (cut, cut))
         self._marked_line = re.compile(rb"[\r\n] *#")
         self._position = 0
         self._tail = b""
@@ -78,7 +79,7 @@ class WatchedBytes:
             if self.first_quote is None:
                 self.first_quote = self._position + chunk.index(b'"')
             self._quotes += chunk.count(b'"')
-            self.late_quotes = self.late_quotes or self._late_quote.search(seam) is not None
+            self.late_quotes = self.late_quotes or (b' "' in seam and self._late_quote.search(seam) is not None)
             self.odd_quotes = self.odd_quotes or self._odd_quote.search(seam) is not None
         self.blank_lines = self.blank_lines or any(ends in seam for ends in _BLANK_LINES)
         if b"#" in seam:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from tasks.tables.column_facts import NUMBER
+from tasks.tables.column_facts import ADORNED_NUMBER, ADORNMENTS
 from tasks.tabular import ColumnType
 
 # H2O looks at so much of a file, unpacked.
@@ -71,8 +71,8 @@ class TypeGuess:
 
     def _see_numbers(self, values: pa.Array) -> pa.Array:
         """Take in those of the values that are numbers, and return the others."""
-        numbers, left = _parted(values, NUMBER)
-        plain = pc.replace_substring_regex(numbers, r"^\+", "")
+        numbers, left = _parted(values, ADORNED_NUMBER)
+        plain = pc.replace_substring_regex(numbers, ADORNMENTS, "")
         zeros = pc.sum(pc.equal(pc.cast(plain, pa.float64()), 0)).as_py() or 0
         self.zeros += zeros
         self.numbers += len(numbers) - zeros

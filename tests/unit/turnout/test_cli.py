@@ -245,6 +245,21 @@ def test_a_jobs_parts(turnout: Turnout, worker: HandWorker) -> None:
     assert job_id in turnout("ls", "--state", "running", "-n", "5").stdout
 
 
+def test_a_file_is_shown_with_its_columns(turnout: Turnout) -> None:
+    Path("data.csv").write_text("size;day;who\n1;2026-01-02;ann\n;2026-01-03;bob\n")
+    file_id = turnout("files", "upload", "data.csv").stdout.strip()
+    shown = turnout("files", "show", file_id).stdout
+    assert "CSV, utf-8, separator semicolon, 2 rows, 3 columns" in shown
+    assert ["size", "numeric", "50.0%", "1"] in [line.split() for line in shown.splitlines()]
+    assert "Nearly every row has a text of its own" in shown
+    types = turnout("files", "show", file_id, "--types").stdout
+    assert json.loads(types) == {"size": "numeric", "day": "time", "who": "string"}
+    assert json.loads(turnout("files", "show", file_id, "--json").stdout)["table"]["rows"] == 2
+    Path("notes.md").write_text("words")
+    other = turnout("files", "upload", "notes.md").stdout.strip()
+    assert "table" not in turnout("files", "show", other).stdout
+
+
 def test_files(turnout: Turnout) -> None:
     Path("data.csv").write_text("a,b\n")
     file_id = turnout("files", "upload", "data.csv").stdout.strip()

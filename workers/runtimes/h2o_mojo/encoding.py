@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from tasks.errors import InvalidInput
-from tasks.tables.column_facts import MISSING, NUMBER
+from tasks.tables.column_facts import ADORNED_NUMBER, ADORNMENTS, MISSING
 
 
 @dataclass
@@ -65,8 +65,8 @@ class Encoder:
 
     def _parsed(self, texts: pa.Array, rows_before: int) -> npt.NDArray[np.float64]:
         given = pc.if_else(pc.is_in(texts, value_set=MISSING), pa.scalar(None, pa.string()), texts)
-        is_number = pc.fill_null(pc.match_substring_regex(given, NUMBER), True)
-        plain = pc.replace_substring_regex(pc.if_else(is_number, given, None), r"^\+", "")
+        is_number = pc.fill_null(pc.match_substring_regex(given, ADORNED_NUMBER), True)
+        plain = pc.replace_substring_regex(pc.if_else(is_number, given, None), ADORNMENTS, "")
         numbers = _doubles(pc.cast(plain, pa.float64()))
         if pc.all(is_number).as_py() is not False:
             return numbers
