@@ -227,16 +227,37 @@ def test_other_forms_of_the_same_table(train_on: Callable[[str], Trained], score
     read = pacsv.read_csv(trained.table)
     days = read.column("day").cast(pa.timestamp("ms"))
     read = read.set_column(read.column_names.index("day"), "day", days)
-    forms = {name: tmp_path / name for name in ("semicolons.csv", "packed.csv.gz", "marked.csv", "typed.parquet")}
+    forms = {
+        name: tmp_path / name
+        for name in ("semicolons.csv", "packed.csv.gz", "marked.csv", "typed.parquet", "utf-16.csv")
+    }
     text = trained.table.read_text()
     with forms["semicolons.csv"].open("w", newline="") as file:
         csv.writer(file, delimiter=";").writerows(csv.reader(text.splitlines()))
     forms["packed.csv.gz"].write_bytes(gzip.compress(text.encode()))
     forms["marked.csv"].write_bytes(b"\xef\xbb\xbf" + text.encode())
     pq.write_table(read, forms["typed.parquet"])
+    forms["utf-16.csv"].write_bytes(text.encode("utf-16"))
     for path in forms.values():
         _, job = score(trained.models["GBM"], path)
         assert [row["predict"] for row in rows_of(job)] == [row["predict"] for row in expected], path.name
+
+
+def test_an_encoding_that_is_named(train_on: Callable[[str], Trained], score: Score, tmp_path: Path) -> None:
+    trained = train_on("works")
+    path = tmp_path / "table.csv"
+    path.write_bytes(trained.table.read_text().replace("red", "röt").encode("windows-1252"))
+    with pytest.raises(InvalidInput, match=r"isn't UTF-8|can't be read"):
+        score(trained.models["GBM"], path)
+    result, _ = score(trained.models["GBM"], path, encoding="windows-1252")
+    assert "never seen, such as 'röt'" in result.warnings[0]
+
+
+def test_money_and_percents_are_numbers_as_in_h2o(train_on: Callable[[str], Trained], score: Score) -> None:
+    rows = [{"colour": "red", "size": size, "day": "2026-01-01"} for size in (5, "5", "$5", "+5.0", "5%")]
+    result, _ = score(train_on("works").models["GBM"], rows=rows)
+    assert result.predictions is not None
+    assert len({str(row) for row in result.predictions}) == 1
 
 
 def test_predictions_as_parquet(train_on: Callable[[str], Trained], score: Score) -> None:

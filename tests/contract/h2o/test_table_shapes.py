@@ -190,3 +190,18 @@ def test_what_is_no_time_is_refused(read: Read) -> None:
     content = table(lambda n: f"{['soon', 'later'][n % 2]},{n},{'ab'[n % 2]}", "day,size,y")
     with pytest.raises(InvalidInput, match="types makes column 'day' a time, but H2O can read no value of it"):
         read(content, types={"day": "time"})
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "windows-1252"])
+def test_other_encodings_reach_h2o_whole(
+    make_job: MakeJob, h2o: H2OAutoMLRuntime, tables: dict[str, Path], tmp_path: Path, encoding: str
+) -> None:
+    tables["encoded"] = tmp_path / "encoded.csv"
+    text = table(lambda n: f"{n % 7},{['süß', 'scharf, €'][n % 2]!r}", "größe,y").decode().replace("'", '"')
+    tables["encoded"].write_bytes(text.encode(encoding))
+    job = make_job()
+    told = {"encoding": encoding} if encoding != "utf-16" else {}
+    matrix = train(quick_spec("encoded", test_dataset={"file": "encoded"}, **told), job, h2o).confusion_matrix
+    assert matrix is not None
+    assert matrix.labels == ["scharf, €", "süß"]
+    assert sum(map(sum, matrix.matrix)) == ROWS

@@ -266,6 +266,26 @@ def test_the_sentence_for_another_table(tmp_path: Path, other: str, sentence: st
     assert refusal(tmp_path, GOOD, other) == sentence
 
 
+@pytest.mark.parametrize(
+    ("content", "sentence"),
+    [
+        (HEADER, "The validation_dataset has a header but no rows."),
+        (
+            changed(17, "1,2,c"),
+            "The validation_dataset has the class 'c' in 'y' (line 17), which the dataset doesn't have.",
+        ),
+        ("x,y\n1,a\n", "The validation_dataset has no column 'z'; its columns are: x, y."),
+    ],
+)
+def test_the_sentence_for_a_validation_table(tmp_path: Path, content: str, sentence: str) -> None:
+    (tmp_path / "dataset").write_text(GOOD)
+    (tmp_path / "other").write_text(content)
+    spec = TrainAutoML.model_validate({"target": "y", "dataset": {"file": "d"}, "validation_dataset": {"file": "v"}})
+    with pytest.raises(InvalidInput) as caught:
+        check_tables(spec, tmp_path / "dataset", tmp_path / "other", None)
+    assert str(caught.value) == sentence
+
+
 def test_the_sentence_for_a_text_among_another_table_s_numbers(tmp_path: Path) -> None:
     spoilt = changed(9, "1,2,much", NUMBERS)
     sentence = "Regression needs numbers in the target 'y', but the test_dataset has 'much' in line 9."
