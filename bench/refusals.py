@@ -67,7 +67,7 @@ FAULTS = [
     Fault("ragged after a quoted line break", lambda good: append(lambda _n: "1")(append(quoted_break)(good))),
     Fault("every line ragged", lambda good: good.replace(b"\n", b",1\n").replace(b",1\n", b"\n", 1)),
     Fault("latin-1 byte", lambda good: append(lambda n: "1," * (n - 1) + "a")(good)[:-1] + b"\xe9\n"),
-    Fault("UTF-16", lambda good: good[: len(good) // 2].decode().encode("utf-16")),
+    Fault("UTF-16 without a mark", lambda good: good[: len(good) // 2].decode().encode("utf-16-le")),
     Fault("NUL byte", append(lambda n: "1," * (n - 1) + "\0")),
     Fault("quote never closed", append(lambda n: "1," * (n - 1) + '"a')),
     Fault("text after a quote", append(lambda n: '"1"x,' + "1," * (n - 2) + "a")),
