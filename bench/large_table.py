@@ -74,7 +74,7 @@ def run(directory: Path, forms: list[str], rows: int) -> int:
 def make_table(rows: int) -> pa.Table:
     """Twenty columns, a few values missing: numbers, categories, a day, and two classes that depend on them."""
     random = np.random.default_rng(7)
-    numbers = random.normal(size=(14, rows))
+    numbers = np.round(random.normal(size=(14, rows)), 6)
     towns = pa.array([f"town {number}" for number in range(200)])
     colours = pa.array(["red", "green", "blue", "deep, dark"])
     town = random.integers(0, len(towns), rows)

@@ -254,7 +254,7 @@ def test_an_encoding_that_is_named(train_on: Callable[[str], Trained], score: Sc
 
 
 def test_money_and_percents_are_numbers_as_in_h2o(train_on: Callable[[str], Trained], score: Score) -> None:
-    rows = [{"colour": "red", "size": size, "day": "2026-01-01"} for size in (5, "5", "$5", "+5.0", "5%")]
+    rows = [{"colour": "red", "size": size, "day": "2026-01-01"} for size in (5, "5", "$5", "+5.0", "500%")]
     result, _ = score(train_on("works").models["GBM"], rows=rows)
     assert result.predictions is not None
     assert len({str(row) for row in result.predictions}) == 1
