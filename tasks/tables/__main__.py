@@ -9,7 +9,7 @@ import resource
 import sys
 from pathlib import Path
 
-_MOST_MEMORY_BYTES = 3 << 30
+_MOST_MEMORY_BYTES = 2 << 30
 _MOST_CPU_SECONDS = 30
 
 
@@ -18,7 +18,8 @@ def main(arguments: list[str]) -> int:
         print(__doc__, file=sys.stderr)  # noqa: T201 - a command's usage
         return 2
     os.nice(10)
-    resource.setrlimit(resource.RLIMIT_AS, (_MOST_MEMORY_BYTES, _MOST_MEMORY_BYTES))
+    # Not of addresses: allocators reserve many more than they use.
+    resource.setrlimit(resource.RLIMIT_DATA, (_MOST_MEMORY_BYTES, _MOST_MEMORY_BYTES))
     resource.setrlimit(resource.RLIMIT_CPU, (_MOST_CPU_SECONDS, _MOST_CPU_SECONDS))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     # Arrow comes after the limits, which hold for its threads too.

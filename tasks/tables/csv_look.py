@@ -1,5 +1,6 @@
 """What the columns of a CSV file look like."""
 
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pyarrow as pa
@@ -7,7 +8,7 @@ import pyarrow.compute as pc
 
 from tasks.tables.column_facts import FOREIGN_NUMBER, MISSING, FeaturePass
 from tasks.tables.csv_rows import CsvRows, Layout
-from tasks.tables.schema import TableColumn
+from tasks.tables.schema import MOST_COLUMNS, TableColumn
 from tasks.tables.type_guess import GUESSED_FROM_BYTES, TypeGuess
 
 _EXAMPLES = 3
@@ -17,15 +18,22 @@ _EXAMPLE_CHARACTERS = 60
 _FOREIGN_TIME = r"^([0-9]{1,2}[./-][0-9]{1,2}[./-][0-9]{2}([0-9]{2})?|[0-9]{4}[-/.][0-9]{1,2}[-/.][0-9]{1,2})([ T].*)?$"
 
 
+@dataclass
+class _Seen:
+    """One column so far."""
+
+    guess: TypeGuess = field(default_factory=TypeGuess)
+    missing: int = 0
+    examples: list[str] = field(default_factory=list)
+
+
 class ColumnsPass:
-    """Looks through all columns, part by part: what they are taken for, what is missing, what is in them."""
+    """Looks through the first columns, part by part: what they are taken for, what is missing, what is in them."""
 
     def __init__(self, layout: Layout) -> None:
-        self._columns = layout.columns
-        self._texts = FeaturePass(layout.columns)
-        self._guesses = [TypeGuess() for _ in layout.columns]
-        self._missing = [0 for _ in layout.columns]
-        self._examples: list[list[str]] = [[] for _ in layout.columns]
+        self._columns = layout.columns[:MOST_COLUMNS]
+        self._texts = FeaturePass(self._columns)
+        self._seen = [_Seen() for _ in self._columns]
         self._left_bytes = GUESSED_FROM_BYTES
 
     @property
@@ -33,31 +41,37 @@ class ColumnsPass:
         return self._texts.rows
 
     def see(self, parts: list[pa.Array]) -> None:
-        if not self.rows:
-            self._examples = [_examples(part.slice(0, _EXAMPLES_FROM_ROWS)) for part in parts]
-        if self._left_bytes > 0:
-            share = min(1.0, self._left_bytes / max(1, sum(part.nbytes for part in parts)))
-            self._left_bytes -= sum(part.nbytes for part in parts)
-            for guess, part in zip(self._guesses, parts, strict=True):
-                guess.see(part.slice(0, max(1, int(len(part) * share))))
-        for index, part in enumerate(parts):
-            found = pc.is_in(pc.utf8_trim_whitespace(part), value_set=MISSING)
-            self._missing[index] += pc.sum(found).as_py() or 0
-        self._texts.see(parts)
+        guessed_from = self._rows_to_guess_from(parts)
+        for seen, part in zip(self._seen, parts[: len(self._seen)], strict=True):
+            if not self.rows:
+                seen.examples = _examples(part.slice(0, _EXAMPLES_FROM_ROWS))
+            if guessed_from:
+                seen.guess.see(part.slice(0, guessed_from))
+            seen.missing += pc.sum(pc.is_in(pc.utf8_trim_whitespace(part), value_set=MISSING)).as_py() or 0
+        self._texts.see(parts[: len(self._seen)])
+
+    def _rows_to_guess_from(self, parts: list[pa.Array]) -> int:
+        """As many as H2O would read of these."""
+        if self._left_bytes <= 0:
+            return 0
+        rows = len(parts[0])
+        # In memory a value has an offset of four bytes, in the file a separator.
+        size = sum(part.nbytes for part in parts) - 3 * rows * len(parts)
+        share = min(1.0, self._left_bytes / max(1, size))
+        self._left_bytes -= size
+        return max(1, int(rows * share))
 
     def columns(self, rows: CsvRows) -> list[TableColumn]:
         """``rows`` are those that were seen."""
         return [
             TableColumn(
                 name=name,
-                type=guess.type,
-                missing_share=round(missing / max(1, self.rows), 4),
-                examples=examples,
-                note=self._note(name, guess, examples, rows),
+                type=seen.guess.type,
+                missing_share=round(seen.missing / max(1, self.rows), 4),
+                examples=seen.examples,
+                note=self._note(name, seen.guess, seen.examples, rows),
             )
-            for name, guess, missing, examples in zip(
-                self._columns, self._guesses, self._missing, self._examples, strict=True
-            )
+            for name, seen in zip(self._columns, self._seen, strict=True)
         ]
 
     def _note(self, name: str, guess: TypeGuess, examples: list[str], rows: CsvRows) -> str | None:

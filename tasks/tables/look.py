@@ -1,5 +1,6 @@
 """Looks at a file as training would, within bounds: its columns and their types, or what is wrong with it."""
 
+import itertools
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -11,13 +12,16 @@ from tasks.tables.csv_table import read_layout, refusing
 from tasks.tables.encodings import as_utf8, encoding_of
 from tasks.tables.formats import is_parquet
 from tasks.tables.parquet_look import look_at_parquet
-from tasks.tables.schema import MOST_COLUMNS, TableSchema
+from tasks.tables.schema import MOST_COLUMNS, TableColumn, TableSchema
 
 # What a job would call the file.
 _ROLE = "dataset"
 # Of a larger file, unpacked, only the beginning is looked at, which takes about a second.
 WHOLE_BYTES = 32 << 20
 _CHUNK_BYTES = 1 << 20
+# Characters, of a sentence and of all columns' names.
+_MOST_CHARACTERS = 2000
+_MOST_NAMES = 200_000
 _EMPTY = {"rows": 0, "rows_are_exact": True, "column_count": 0, "columns": []}
 
 
@@ -33,8 +37,14 @@ def look_at(path: Path) -> TableSchema:
         if not found["rows"]:
             found["problem"] = f"The {_ROLE} has a header but no rows."
     except InvalidInput as exc:
-        found["problem"] = str(exc)
-    return TableSchema.model_validate({**found, "columns": found["columns"][:MOST_COLUMNS]})
+        found["problem"] = str(exc)[:_MOST_CHARACTERS]
+    return TableSchema.model_validate({**found, "columns": _shown(found["columns"])})
+
+
+def _shown(columns: list[TableColumn]) -> list[TableColumn]:
+    """As many as make an answer that is not too long for anyone."""
+    lengths = itertools.accumulate(len(column.name) for column in columns)
+    return [column for column, length in zip(columns, lengths, strict=True) if length <= _MOST_NAMES][:MOST_COLUMNS]
 
 
 def _look_at_text(path: Path, directory: Path, found: dict[str, Any]) -> None:

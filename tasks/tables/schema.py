@@ -1,23 +1,25 @@
 """What a file with a table shows before anything is trained on it."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
 from tasks.contracts import Frozen
 from tasks.tabular import ColumnType
 
 MOST_COLUMNS = 2000
+# PostgreSQL holds no NUL.
+Shown = Annotated[str, BeforeValidator(lambda text: text.replace("\0", "\ufffd") if isinstance(text, str) else text)]
 
 
 class TableColumn(Frozen):
     """A column; ``type`` is one of those that a spec's ``types`` can set instead."""
 
-    name: str
+    name: Shown
     type: ColumnType = Field(description="What training reads it as, unless types says otherwise.")
     missing_share: float = Field(ge=0, le=1, description="Share of the rows looked at that have no value here.")
-    examples: list[str] = Field(description="A few of its different values, as they are written.")
-    note: str | None = Field(default=None, description="What may not be as it is meant, and what to do about it.")
+    examples: list[Shown] = Field(description="A few of its different values, as they are written.")
+    note: Shown | None = Field(default=None, description="What may not be as it is meant, and what to do about it.")
 
 
 class TableSchema(Frozen):
@@ -30,5 +32,5 @@ class TableSchema(Frozen):
     rows: int = Field(description="Rows below the header.")
     rows_are_exact: bool = Field(description="Whether there are so many rows, or at least so many.")
     column_count: int
-    columns: list[TableColumn] = Field(description=f"The first {MOST_COLUMNS} of them.")
-    problem: str | None = Field(default=None, description="Why no job can read the file as it is, and what to do.")
+    columns: list[TableColumn] = Field(description=f"The first {MOST_COLUMNS} of them; fewer if their names are long.")
+    problem: Shown | None = Field(default=None, description="Why no job can read the file as it is, and what to do.")

@@ -52,8 +52,8 @@ ROWS = [f"{n},{n % 7},{'ab'[n % 2]}" for n in range(400)]
         ),
         (
             [*ROWS, "1,é,a"],
-            "The dataset is not UTF-8 text: line 402 has the byte 0xe9 in column 'x2'; set encoding to what it was saved "
-            "in, such as windows-1252, or save it as UTF-8.",
+            "The dataset is not UTF-8 text: line 402 has the byte 0xe9 in column 'x2'; set encoding to what it was "
+            "saved in, such as windows-1252, or save it as UTF-8.",
         ),
     ],
     ids=["ragged", "one class", "constant predictors", "latin-1"],

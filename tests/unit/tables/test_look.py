@@ -133,6 +133,19 @@ def test_parquet_that_can_not_be_read(tmp_path: Path, values: object, codec: str
     assert (look_at(tmp_path / "table").problem or "").startswith(problem)
 
 
+def test_an_answer_is_never_long(tmp_path: Path) -> None:
+    names = [f"{n}{'x' * 5000}" for n in range(100)]
+    found = seen(tmp_path, ",".join(names) + "\n" + ",".join("1" for _ in names) + "\n")
+    assert (found.column_count, len(found.columns)) == (100, 39)
+    found = seen(tmp_path, ",".join([*names, names[0]]) + "\n" + ",".join("1" for _ in range(101)) + "\n")
+    assert len(found.problem or "") == 2000
+
+
+def test_what_no_database_holds_is_not_shown(tmp_path: Path) -> None:
+    pq.write_table(pa.table({"x": ["a\0b"]}), tmp_path / "table")
+    assert look_at(tmp_path / "table").columns[0].examples == ["a\ufffdb"]
+
+
 def test_a_process_of_its_own_prints_it(tmp_path: Path) -> None:
     (tmp_path / "table").write_text("x,y\n1,a\n")
     command = [sys.executable, "-P", "-m", "tasks.tables", str(tmp_path / "table")]
