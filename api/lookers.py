@@ -52,5 +52,4 @@ class Lookers:
 
 def _environment() -> dict[str, str]:
     kept = {name: os.environ[name] for name in _INHERITED if name in os.environ}
-    # One thread does, and Arrow's own allocators reserve more than the process may have.
-    return {**kept, "ARROW_DEFAULT_MEMORY_POOL": "system", "OMP_NUM_THREADS": "1"}
+    return {**kept, "OMP_NUM_THREADS": "1"}

@@ -151,3 +151,13 @@ def test_a_process_of_its_own_prints_it(tmp_path: Path) -> None:
     command = [sys.executable, "-P", "-m", "tasks.tables", str(tmp_path / "table")]
     done = subprocess.run(command, env={}, capture_output=True, check=True)
     assert TableSchema.model_validate(json.loads(done.stdout)).rows == 1
+
+
+def test_it_ends_itself_when_it_grows_too_large(tmp_path: Path) -> None:
+    (tmp_path / "table").write_text("x,y\n1,a\n")
+    program = (
+        "import sys; from tasks.tables import __main__ as look; look.MOST_MEMORY_BYTES = 1 << 20; "
+        f"look.main([{str(tmp_path / 'table')!r}])"
+    )
+    done = subprocess.run([sys.executable, "-P", "-c", program], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (1, "", "more than 1 MB of memory\n")
