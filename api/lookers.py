@@ -10,7 +10,7 @@ from pathlib import Path
 from tasks.tables.schema import TableSchema
 
 _AT_ONCE = 2
-SECONDS = 60.0
+SECONDS = 20.0
 COMMAND = ("-m", "tasks.tables")
 # Nothing else of this process's environment: it has secrets.
 _INHERITED = ("PATH", "LANG", "LC_ALL", "PYTHONPATH", "LD_LIBRARY_PATH", "TMPDIR")

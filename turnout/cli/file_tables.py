@@ -26,7 +26,7 @@ def print_file(session: Session, file: File) -> None:
     if table is None or not table.columns:
         return
     rows = [
-        (column.name, column.type, _share(column), ", ".join(column.examples), column.note or "")
+        (column.name, column.type, _share(column), " · ".join(column.examples), column.note or "")
         for column in table.columns
     ]
     session.out.print()
@@ -44,8 +44,8 @@ def _shape(table: TableSchema) -> str:
         table.compression,
         table.encoding,
         None if separator is None else f"separator {_SEPARATORS.get(separator, separator)}",
-        f"{'' if table.rows_are_exact else 'at least '}{table.rows:,} rows",
-        f"{table.column_count:,} columns",
+        f"{'' if table.rows_are_exact else 'at least '}{table.rows:,} rows" if table.rows else None,
+        f"{table.column_count:,} columns" if table.column_count else None,
     ]
     return ", ".join(part for part in parts if part is not None)
 
