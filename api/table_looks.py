@@ -1,13 +1,14 @@
 """The columns of uploaded tables: looked at once, then known."""
 
 from pathlib import PurePath
+from typing import Any
 
 import structlog
 from starlette.concurrency import run_in_threadpool
 
 from api.lookers import LookFailed
 from api.services import Services
-from db.files import keep_look
+from db.files import keep_look, known_look
 from db.rows import FileRow
 from tasks.tables.schema import TableSchema
 
@@ -22,11 +23,11 @@ _TEXT_TYPES = frozenset({"text/plain", "application/octet-stream", "application/
 
 async def table_of(services: Services, row: FileRow) -> TableSchema | None:
     """What training would see in a file; None if it is no table."""
-    if row.look is not None:
-        known = row.look["table"]
-        return None if known is None else TableSchema.model_validate(known)
     if not _may_be_table(row):
         return None
+    known = await run_in_threadpool(_known, services, row.id)
+    if known is not None:
+        return None if known["table"] is None else TableSchema.model_validate(known["table"])
     try:
         found = await services.lookers.look_at(services.store.path(row.key))
     except LookFailed as exc:
@@ -35,6 +36,11 @@ async def table_of(services: Services, row: FileRow) -> TableSchema | None:
     table = found if _is_declared(row) or _is_plain_table(found) else None
     await run_in_threadpool(_keep, services, row.id, table)
     return table
+
+
+def _known(services: Services, file_id: str) -> dict[str, Any] | None:
+    with services.database.read() as session:
+        return known_look(session, file_id)
 
 
 def _keep(services: Services, file_id: str, table: TableSchema | None) -> None:

@@ -41,6 +41,11 @@ def list_files(session: Session, owner_id: str | None, limit: int, before_id: st
     return session.scalars(query).all()
 
 
+def known_look(session: Session, file_id: str) -> dict[str, Any] | None:
+    """What a look at the file found; None if nobody looked yet."""
+    return session.scalar(select(FileRow.look).where(FileRow.id == file_id))
+
+
 def keep_look(session: Session, file_id: str, look: dict[str, Any]) -> None:
     """Keep what a look at the file found, if the file is still there."""
     session.execute(update(FileRow).where(FileRow.id == file_id).values(look=look))

@@ -270,7 +270,7 @@ class ArtifactRow(Row):
 
 class FileRow(Row):
     """An uploaded file. ``look`` is ``{"table": …}`` with what a look at its columns found, null if it holds no table;
-    None before the first look."""
+    None before the first look. It may be long, and is read by itself."""
 
     __tablename__ = "files"
 
@@ -282,7 +282,7 @@ class FileRow(Row):
     sha256: Mapped[str] = mapped_column(String(64))
     key: Mapped[str] = mapped_column(String(500))
     created_at: Mapped[datetime] = mapped_column(UtcTime, default=db_now())
-    look: Mapped[dict[str, Any] | None] = mapped_column(Json)
+    look: Mapped[dict[str, Any] | None] = mapped_column(Json, deferred=True)
 
 
 class JobFileRow(Row):

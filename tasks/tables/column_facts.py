@@ -176,10 +176,8 @@ class FeaturePass:
     def _is_wordless(self, index: int, part: pa.Array) -> bool:
         if self._columns[index] not in self.texts:
             return True
-        texts = part.filter(pc.invert(_missing_or_number(part)))
-        return bool(
-            pc.all(pc.match_substring_regex(pc.utf8_trim_whitespace(texts), _COMMA_NUMBER)).as_py() is not False
-        )
+        texts = pc.utf8_trim_whitespace(part.filter(pc.invert(_missing_or_number(part))))
+        return pc.all(pc.match_substring_regex(texts, _COMMA_NUMBER)).as_py() is not False
 
     def _is_constant(self, index: int, part: pa.Array) -> bool:
         first = self._first[index]

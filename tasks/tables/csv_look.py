@@ -61,28 +61,29 @@ class ColumnsPass:
         self._left_bytes -= size
         return max(1, int(rows * share))
 
-    def columns(self, rows: CsvRows) -> list[TableColumn]:
-        """``rows`` are those that were seen."""
+    @property
+    def columns(self) -> list[TableColumn]:
         return [
             TableColumn(
                 name=name,
                 type=seen.guess.type,
                 missing_share=round(seen.missing / max(1, self.rows), 4),
                 examples=seen.examples,
-                note=self._note(name, seen.guess, seen.examples, rows),
+                note=self._note(name, seen.guess, seen.examples),
             )
             for name, seen in zip(self._columns, self._seen, strict=True)
         ]
 
-    def _note(self, name: str, guess: TypeGuess, examples: list[str], rows: CsvRows) -> str | None:
+    def _note(self, name: str, guess: TypeGuess, examples: list[str]) -> str | None:
         if name not in self._texts.texts or guess.type == "time":
             return None
+        # Its line would take another pass through the file where there are quotes.
         row, text = self._texts.texts[name]
         if name in self._texts.decimal_commas:
-            return f"{text!r} in {rows.place(row)} is a number with a comma, which H2O takes for a text; write 1234.5."
+            return f"{text!r} in row {row} is a number with a comma, which H2O takes for a text; write 1234.5."
         if guess.type == "numeric":
             return (
-                f"{text[:_EXAMPLE_CHARACTERS]!r} in {rows.place(row)} is no number and will count as missing; set the "
+                f"{text[:_EXAMPLE_CHARACTERS]!r} in row {row} is no number and will count as missing; set the "
                 "type to enum if the values are categories."
             )
         if examples and _all_match(examples, _FOREIGN_TIME):
@@ -98,9 +99,8 @@ class ColumnsPass:
 
 def look_at_rows(path: Path, role: str, layout: Layout) -> tuple[int, list[TableColumn]]:
     """How many rows there are, and the columns. Raises ``InvalidInput`` for the first line that can't be read."""
-    rows = CsvRows(path, role, layout)
-    seen = rows.read(lambda: ColumnsPass(layout))
-    return seen.rows, seen.columns(rows)
+    seen = CsvRows(path, role, layout).read(lambda: ColumnsPass(layout))
+    return seen.rows, seen.columns
 
 
 def _examples(part: pa.Array) -> list[str]:

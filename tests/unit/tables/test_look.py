@@ -65,9 +65,9 @@ def test_of_a_large_file_the_beginning_is_looked_at(
     ("values", "kind", "note"),
     [
         ("1 2 3", "numeric", None),
-        ("1 2 3 4 few", "numeric", "'few' in line 6 is no number and will count as missing"),
+        ("1 2 3 4 few", "numeric", "'few' in row 5 is no number and will count as missing"),
         ("id*", "string", "Nearly every row has a text of its own"),
-        ("*;5", "string", "'0,5' in line 2 is a number with a comma"),
+        ("*;5", "string", "'0,5' in row 1 is a number with a comma"),
         ("24.12.202* 1.1.2026", "enum", "H2O doesn't read times written like this"),
         ("2026-01-01T10:00:0*", "string", "H2O doesn't read times written like this"),
         ("€5 €7", "enum", "H2O takes numbers written like this for texts"),
