@@ -55,6 +55,7 @@ bench: $(VENV)/.dev ## benchmarks, one after the other; let nothing else run mea
 	PYTHONPATH=. $(RUN) -m bench.automl
 	PYTHONPATH=. $(RUN) -m bench.submit_broker_away
 	PYTHONPATH=. $(RUN) -m bench.refusals
+	PYTHONPATH=. $(RUN) -m bench.large_table
 	PYTHONPATH=. $(RUN) -m bench.queue
 	PYTHONPATH=. $(RUN) -m bench.chaos
 

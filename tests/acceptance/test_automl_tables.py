@@ -46,7 +46,7 @@ def riots(directory: Path) -> tuple[Path, Spec]:
 
 def weather(_directory: Path) -> tuple[Path, Spec]:
     """Four years of days in Seattle, which are written as H2O doesn't read them."""
-    return vega("seattle-weather.csv"), {"target": "weather", "types": {"wind": "enum"}, "include_algos": ["GLM"]}
+    return vega("seattle-weather.csv"), {"target": "weather", "types": {"wind": "enum"}, "include_algos": ["GBM"]}
 
 
 @pytest.mark.parametrize(

@@ -68,8 +68,8 @@ class Encoder:
         is_number = pc.fill_null(pc.match_substring_regex(given, ADORNED_NUMBER), True)
         plain = pc.replace_substring_regex(pc.if_else(is_number, given, None), ADORNMENTS, "")
         # H2O reads 5% as 0.05, and $5 as 5.
-        percents = pc.fill_null(pc.ends_with(given, "%"), False).to_numpy(zero_copy_only=False)
-        numbers = _doubles(pc.cast(plain, pa.float64())) / np.where(percents, 100.0, 1.0)
+        units = pc.if_else(pc.fill_null(pc.ends_with(given, "%"), False), 100.0, 1.0)
+        numbers = _doubles(pc.divide(pc.cast(plain, pa.float64()), units))
         if pc.all(is_number).as_py() is not False:
             return numbers
         return np.where(np.isnan(numbers), self._times(given, is_number, rows_before), numbers)
