@@ -48,6 +48,7 @@ def spec(**options: object) -> TrainAutoML:
         ({"types": {"y": "enum"}}, "say by problem what it is"),
         ({"types": {"a": "factor"}}, "Input should be 'numeric', 'enum', 'time' or 'string'"),
         ({"types": {}}, "at least 1 item"),
+        ({"encoding": "utf-7"}, "Input should be 'auto', 'utf-8', 'utf-16'"),
         ({"types": {"a": "string"}, "features": ["a"]}, "which no model learns from"),
         ({"weights_column": "y"}, "must be different columns"),
         ({"weights_column": "w", "features": ["w"]}, "can't be one of the features"),
