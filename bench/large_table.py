@@ -118,12 +118,6 @@ def finished(job: Job) -> Job:
     record = job.wait(1800)
     if record.state != "succeeded":
         raise SystemExit(f"The job {record.state}: {record.error}")
-    begun = record.started_at
-    for event in job.events() if begun is not None else ():
-        if event.type == "log":
-            print(
-                f"  {(event.created_at - begun).total_seconds():7.1f} s {event.data['message'][:100]}", file=sys.stderr
-            )
     return job
 
 
@@ -167,7 +161,7 @@ def look(process: psutil.Process, peaks: dict[str, int]) -> None:
 
 def what_is(words: list[str]) -> str:
     if "-m" not in words[:-1]:
-        return Path(words[0]).name
+        return Path(words[0].split()[0]).name
     module = words[words.index("-m") + 1]
     return f"{module} {words[words.index('--queue') + 1]}" if "--queue" in words else module
 
