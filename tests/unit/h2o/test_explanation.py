@@ -1,10 +1,12 @@
 """The explanation's tables and names, and that one part's failure costs only that part."""
 
+import functools
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 
 from tasks.errors import ClusterLost, JobCancelled, JobOutOfMemory
@@ -12,11 +14,12 @@ from tasks.tabular import ConfusionMatrix
 from tests.fakes.job_context import FakeJobContext, LeaseLost
 from tests.unit.h2o.fake_client import FakeClient
 from workers.runtimes.h2o_automl import explanation, test_frame
+from workers.runtimes.h2o_automl.explained_parts import Answer, Once, Part
 from workers.runtimes.h2o_automl.failures import H2OError
 from workers.runtimes.h2o_automl.keys import RunKeys
 from workers.runtimes.h2o_automl.leader_quality import confusion_table
 from workers.runtimes.h2o_automl.model_agreement import pearson, same_label_share
-from workers.runtimes.h2o_automl.pictures.curves import draw_dependence, draw_residuals, draw_roc
+from workers.runtimes.h2o_automl.pictures.curves import draw_dependence, draw_roc
 from workers.runtimes.h2o_automl.pictures.matrices import draw_agreement, draw_confusion, draw_importance
 from workers.runtimes.h2o_automl.tables import Table, short_model, slug
 from workers.runtimes.h2o_automl.test_frame import Column
@@ -91,11 +94,9 @@ class TestPictures:
         table = Table("", "", ["class", "x", "mean_response", "stddev_response", "std_error_mean_response"], rows)  # type: ignore[arg-type]
         assert draw_dependence(table, column, "GBM_1", "probability", is_probability=True).startswith(b"\x89PNG")
 
-    def test_roc_and_residuals_are_png(self) -> None:
+    def test_roc_is_png(self) -> None:
         points = Table("", "", ["threshold", "fpr", "tpr"], [[0.9, 0.0, 0.5], [0.1, 1.0, 1.0]])
         assert draw_roc(points, 0.75, "GBM_1", "yes").startswith(b"\x89PNG")
-        residuals = Table("", "", ["actual", "predicted", "residual"], [[1.0, 1.5, -0.5], [2.0, 2.5, -0.5]])
-        assert draw_residuals(residuals, "GBM_1", "price").startswith(b"\x89PNG")
 
 
 class TestParts:
@@ -104,32 +105,53 @@ class TestParts:
         return FakeJobContext(tmp_path)
 
     def explain(
-        self, job: FakeJobContext, monkeypatch: pytest.MonkeyPatch, failures: dict[str, Exception]
+        self,
+        job: FakeJobContext,
+        monkeypatch: pytest.MonkeyPatch,
+        failures: Mapping[str, BaseException],
+        names: Sequence[str] = ("one", "two", "three"),
     ) -> explanation.Explanation:
-        def make(name: str) -> explanation.Drawn:
+        def draw(name: str) -> bytes:
+            if name == "undrawable":
+                raise ValueError("no ink")
+            return b"\x89PNG"
+
+        def ask(name: str) -> Answer | None:
             if name in failures:
                 raise failures[name]
-            return TABLE, b"\x89PNG"
+            return None if name == "nothing" else Answer(TABLE, lambda: draw(name))
 
-        def parts(_job: object, _subject: object) -> Iterator[tuple[str, str, object]]:
-            for name in ("one", "two", "three"):
-                yield "role", name, lambda name=name: make(name)
+        def parts(_job: object, _subject: object) -> Iterator[Part]:
+            for name in names:
+                yield Part("ice", name, functools.partial(ask, name), "a")
 
-        monkeypatch.setattr(explanation, "_parts", parts)
+        monkeypatch.setattr(explanation, "parts_of", parts)
         return explanation.explain(job, None, lambda share, now: job.progress(share, now))  # type: ignore[arg-type]
 
     def test_all_parts_are_saved(self, job: FakeJobContext, monkeypatch: pytest.MonkeyPatch) -> None:
         made = self.explain(job, monkeypatch, {})
-        assert made.artifacts["role"] == ["one.json", "one.png", "two.json", "two.png", "three.json", "three.png"]
+        pictures = [f"{name}.{kind}" for name in ("one", "two", "three") for kind in ("json", "png")]
+        assert made.artifacts["ice"] == [*pictures, "tables.ice.parquet"]
         assert made.missing == []
-        assert set(job.artifacts) == set(made.artifacts["role"])
+        assert set(job.artifacts) == set(made.artifacts["ice"])
+        assert pq.read_table(job.artifacts["tables.ice.parquet"][0]).num_rows == 3 * len(TABLE.rows)
 
     def test_a_part_that_fails_is_named(self, job: FakeJobContext, monkeypatch: pytest.MonkeyPatch) -> None:
         made = self.explain(job, monkeypatch, {"two": H2OError(500, "", "boom")})
         assert made.missing == ["two"]
-        assert set(job.artifacts) == {"one.json", "one.png", "three.json", "three.png"}
+        assert set(job.artifacts) == {"one.json", "one.png", "three.json", "three.png", "tables.ice.parquet"}
         assert job.lines[0][0] == "warning"
         assert "boom" in job.lines[0][1]
+
+    def test_a_part_that_can_not_be_drawn_is_named(self, job: FakeJobContext, monkeypatch: pytest.MonkeyPatch) -> None:
+        made = self.explain(job, monkeypatch, {}, ["one", "undrawable", "nothing", "two"])
+        assert made.missing == ["undrawable"]
+        assert [name for name in made.artifacts["ice"] if name.endswith(".png")] == ["one.png", "two.png"]
+
+    def test_without_any_part_there_are_no_tables(self, job: FakeJobContext, monkeypatch: pytest.MonkeyPatch) -> None:
+        failures = {name: H2OError(500, "", "boom") for name in ("one", "two", "three")}
+        assert self.explain(job, monkeypatch, failures).artifacts == {}
+        assert job.artifacts == {}
 
     def test_a_lost_cluster_ends_only_the_explanation(
         self, job: FakeJobContext, monkeypatch: pytest.MonkeyPatch
@@ -151,13 +173,36 @@ class TestParts:
     def test_stop_keeps_the_parts_so_far(self, job: FakeJobContext, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(job, "save_artifact", lambda *_arguments: job.request("stop"))
         made = self.explain(job, monkeypatch, {})
-        assert (made.missing, made.artifacts) == (["two", "three"], {"role": ["one.json", "one.png"]})
+        assert (made.missing, made.artifacts) == (
+            ["two", "three"],
+            {"ice": ["one.json", "one.png", "tables.ice.parquet"]},
+        )
 
     def test_a_training_that_was_stopped_is_explained(
         self, job: FakeJobContext, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         job.request("stop")
         assert self.explain(job, monkeypatch, {}).missing == []
+
+
+class TestOnce:
+    def test_all_get_the_first_answer(self) -> None:
+        asked: list[int] = []
+        once = Once(lambda: asked.append(1) or len(asked))
+        assert (once(), once(), asked) == (1, 1, [1])
+
+    def test_all_get_the_first_failure(self) -> None:
+        asked: list[int] = []
+
+        def fail() -> int:
+            asked.append(1)
+            raise H2OError(500, "", "boom")
+
+        once = Once(fail)
+        for _ in range(2):
+            with pytest.raises(H2OError, match="boom"):
+                once()
+        assert asked == [1]
 
 
 def test_a_cluster_lost_while_the_sample_is_open_keeps_what_was_made(monkeypatch: pytest.MonkeyPatch) -> None:

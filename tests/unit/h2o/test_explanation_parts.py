@@ -7,12 +7,10 @@ import pytest
 
 from tasks.contracts import LeaderboardEntry
 from tests.unit.h2o.fake_client import FakeClient
-from workers.runtimes.h2o_automl.contributions import best_tree
 from workers.runtimes.h2o_automl.leader_curves import confusion_by_threshold, curve_points, gains_lift
 from workers.runtimes.h2o_automl.learning_curve import history_table, learning_curve
 from workers.runtimes.h2o_automl.pareto_front import on_front, pareto_front
 from workers.runtimes.h2o_automl.pictures.leader import (
-    draw_contributions,
     draw_gains,
     draw_learning,
     draw_pareto,
@@ -115,12 +113,6 @@ def test_a_pareto_front_needs_two_models() -> None:
     assert pareto_front(one.as_client, "key@@y", "rmse") is None
 
 
-def test_contributions_come_from_the_best_tree() -> None:
-    entries = [entry("SE", "StackedEnsemble"), entry("GLM", "GLM"), entry("XRT", "XRT"), entry("GBM", "GBM")]
-    assert best_tree(entries) is entries[2]
-    assert best_tree(entries[:2]) is None
-
-
 def test_pictures_are_png() -> None:
     points = Table("", "", ["threshold", "precision", "recall"], [[0.9, 1.0, 0.1], [0.1, 0.5, 1.0]])
     assert draw_precision_recall(points, 0.8, "GBM_1", "yes").startswith(PNG)
@@ -129,9 +121,6 @@ def test_pictures_are_png() -> None:
     assert draw_thresholds(thresholds, "GBM_1").startswith(PNG)
     gains = ["cumulative_data_fraction", "cumulative_capture_rate", "cumulative_lift"]
     assert draw_gains(Table("", "", gains, [[0.5, 0.9, 1.8], [1.0, 1.0, 1.0]]), "GBM_1").startswith(PNG)
-    rows = [["size", "1.5", 0.1], ["size", None, -0.1], ["colour", "red", 0.3], ["colour", None, None]]
-    shap = Table("", "", ["feature", "value", "contribution"], rows)  # type: ignore[arg-type]
-    assert draw_contributions(shap, "GBM_1").startswith(PNG)
 
 
 class TestReport:

@@ -158,6 +158,13 @@ def copy_without(client: H2OClient, key: str, copy: str, column: str) -> None:
     client.delete(f"/4/sessions/{path_part(session)}")
 
 
+def copy_rows(client: H2OClient, key: str, copy: str, numbers: Sequence[int]) -> None:
+    """A frame with the rows of another that have these numbers, counted from 0, which have to ascend."""
+    session = client.post("/4/sessions")["session_key"]
+    _rapids(client, session, f"(assign {copy} (rows {key} [{' '.join(map(str, numbers))}]))")
+    client.delete(f"/4/sessions/{path_part(session)}")
+
+
 def _enforce_enums(client: H2OClient, key: str, names: Sequence[str]) -> None:
     """Parquet keeps its own types whatever parsing is told, so numbers that mean classes are converted afterwards."""
     numeric = [

@@ -23,7 +23,7 @@ def model_agreement(
     shown = entries[:MOST_MODELS]
     if len(shown) < 2:
         return None
-    predictions = [frame.predictions(entry.model_id, scratch) for entry in shown]
+    predictions = frame.predictions([entry.model_id for entry in shown], scratch)
     matrix = same_label_share(predictions) if classification else pearson(predictions)
     names = [short_model(entry.model_id) for entry in shown]
     meaning = (

@@ -9,8 +9,10 @@ from tasks.tabular import TrainingResult
 from workers.runtimes.h2o_automl.automl_view import AutoMLView
 from workers.runtimes.h2o_automl.client import H2OClient
 from workers.runtimes.h2o_automl.data_preparation import frame_rows
-from workers.runtimes.h2o_automl.explanation import PART_FAILURES, Explanation, Subject, explain
+from workers.runtimes.h2o_automl.explained_parts import PART_FAILURES
+from workers.runtimes.h2o_automl.explanation import Explanation, explain
 from workers.runtimes.h2o_automl.leader_quality import Quality, measure_quality
+from workers.runtimes.h2o_automl.parquet_records import PARQUET_TYPE, parquet
 from workers.runtimes.h2o_automl.report import REPORT_ARTIFACT
 from workers.runtimes.h2o_automl.run_ranking import best_saved, rank_runs
 from workers.runtimes.h2o_automl.run_state import RunState, SavedModel
@@ -20,6 +22,7 @@ from workers.runtimes.h2o_automl.saved_models import (
     download_model,
     leaderboard_table,
 )
+from workers.runtimes.h2o_automl.subject import Subject
 from workers.runtimes.h2o_automl.table_check import CheckedData
 from workers.runtimes.h2o_automl.tables import Table
 from workers.runtimes.h2o_automl.test_frame import opened_test_frame
@@ -130,7 +133,8 @@ def _save_training(client: H2OClient, job: JobContext, view: AutoMLView) -> dict
 def _save_table(job: JobContext, name: str, table: Table) -> list[str]:
     job.save_artifact(f"{name}.json", table.json(), "application/json")
     job.save_artifact(f"{name}.csv", table.csv(), "text/csv")
-    return [f"{name}.json", f"{name}.csv"]
+    job.save_artifact(f"{name}.parquet", parquet(table), PARQUET_TYPE)
+    return [f"{name}.json", f"{name}.csv", f"{name}.parquet"]
 
 
 def _event_log(view: AutoMLView) -> Table:

@@ -33,7 +33,11 @@ _PARTS = {
         "Gains and lift",
         "How many of the second class are found among the rows that the model finds most probable.",
     ),
-    "residuals": ("Residuals", "Each dot is a test row; the nearer to the line, the better it was predicted."),
+    "residuals": (
+        "Residuals",
+        "Each dot is a test row; the nearer to the line, the better it was predicted. A band that bends or widens is "
+        "an error that the model makes systematically.",
+    ),
     "variable_importance": (
         "Variable importance",
         "How much each model relies on each feature; 1 is the feature it relies on most.",
@@ -41,6 +45,14 @@ _PARTS = {
     "learning_curve": (
         "Learning curve",
         "How the error fell while the model was trained. Where validation rises again, it learned by heart.",
+    ),
+    "residual_distribution": (
+        "Distribution of the residuals",
+        "How often each size of error is; far from the line, there are more large errors than chance would make.",
+    ),
+    "residuals_by_feature": (
+        "Residuals by feature",
+        "For which rows the model predicts too little (right of 0) or too much (left of it).",
     ),
     "shap_summary": (
         "SHAP summary",

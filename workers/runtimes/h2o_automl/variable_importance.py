@@ -10,29 +10,39 @@ from workers.runtimes.h2o_automl.tables import Table, short_model
 MOST_MODELS = 20
 MOST_FEATURES = 20
 
+# By model and feature, 0 to 1.
+Importances = dict[str, dict[str, float]]
 
-def variable_importance(
-    client: H2OClient, entries: Sequence[LeaderboardEntry], features: Sequence[str]
-) -> Table | None:
-    """Importance of features (rows, most important first) in models (columns, best first); 1 is each model's highest.
 
-    Ensembles have none; None if no model has.
-    """
-    importances: dict[str, dict[str, float]] = {}
+def importances(client: H2OClient, entries: Sequence[LeaderboardEntry], features: Sequence[str]) -> Importances:
+    """Each feature's importance in each model, best model first; 1 is each model's highest. Ensembles have none."""
+    found: Importances = {}
     for entry in entries:
-        if entry.algo != "StackedEnsemble" and len(importances) < MOST_MODELS:
-            found = _importance(client, entry.model_id, features)
-            if found:
-                importances[short_model(entry.model_id)] = found
-    if not importances:
+        if entry.algo != "StackedEnsemble" and len(found) < MOST_MODELS:
+            of_model = _importance(client, entry.model_id, features)
+            if of_model:
+                found[short_model(entry.model_id)] = of_model
+    return found
+
+
+def ranked(found: Importances, features: Sequence[str]) -> list[str]:
+    """The features, the ones that matter most to all models first."""
+    mean = {name: sum(of_model.get(name, 0.0) for of_model in found.values()) for name in features}
+    return sorted(features, key=lambda name: -mean[name])
+
+
+def importance_table(found: Importances, features: Sequence[str]) -> Table | None:
+    """Features as rows, most important first, and models as columns; None if no model has importances."""
+    if not found:
         return None
-    mean = {name: sum(found.get(name, 0.0) for found in importances.values()) for name in features}
-    shown = sorted(features, key=lambda name: -mean[name])[:MOST_FEATURES]
     return Table(
         "Variable importance",
         "Scaled within each model: 1 is its most important feature. Levels of a category are added up.",
-        ["feature", *importances],
-        [[name, *(found.get(name, 0.0) for found in importances.values())] for name in shown],
+        ["feature", *found],
+        [
+            [name, *(of_model.get(name, 0.0) for of_model in found.values())]
+            for name in ranked(found, features)[:MOST_FEATURES]
+        ],
     )
 
 

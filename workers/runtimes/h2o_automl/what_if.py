@@ -1,13 +1,14 @@
 """Asks several models at once what they would predict if one feature of some test rows were another.
 
-One frame of changed rows serves all features and all models, so it takes one upload and one prediction a model, where
-H2O's own partial dependence and ICE score the data anew for each feature, model and point.
+One frame of changed rows serves partial dependence, single rows and the comparison of models, for all features, so it
+takes one upload and one prediction a model, where H2O's own functions score the data anew for each feature, model and
+point.
 """
 
-import csv
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
@@ -16,31 +17,45 @@ from pydantic import JsonValue
 
 from tasks.contracts import LeaderboardEntry
 from workers.runtimes.h2o_automl.automl_view import number
-from workers.runtimes.h2o_automl.client import LONG_READ_SECONDS, path_part
-from workers.runtimes.h2o_automl.frames import await_job, remove_key, upload_table
+from workers.runtimes.h2o_automl.changed_rows import MOST_CELLS, given_columns, predict_rows
 from workers.runtimes.h2o_automl.tables import Table, short_model
 from workers.runtimes.h2o_automl.test_frame import Column, TestFrame
 
-MOST_FEATURES = 20
+MOST_FEATURES = 50
 MOST_MODELS = 5
-# Test rows that are changed, the points each feature is set to, and levels of a category.
-ROWS = 40
-POINTS = 15
-# Cells of the frame of changed rows.
-_MOST_CELLS = 2_000_000
-# What to tell the parser for a frame's column types; others are no features.
-_PARSED = {"enum": "Enum", "int": "Numeric", "real": "Numeric", "time": "Time"}
+# Test rows that are changed, and of these the ones that are shown as lines.
+FEWEST_ROWS, MOST_ROWS, MOST_LINES = 30, 400, 40
+# The values that numbers are set to, and the levels of a category.
+POINTS, MOST_LEVELS = 20, 30
+# Changed rows that every model predicts, as long as there are not so few of each feature.
+MOST_CHANGED = 50_000
 
 
 @dataclass(frozen=True)
 class Answers:
-    """``responses[m, f, p, r]``: what model m predicts for row r with feature f at point p, as ``points[f][p]``; NaN
-    beyond a feature's points."""
+    """``responses[m, f, p, r, c]``: what model m predicts for row r and class c with feature f at ``points[f][p]``; NaN
+    beyond a feature's points. ``classes`` is ``[None]`` for numbers; ``shown`` is the place of the one that stands for
+    all where there is room for one."""
 
     models: Sequence[str]
     features: Sequence[Column]
     points: Sequence[Sequence[str]]
+    classes: Sequence[str | None]
+    shown: int
     responses: npt.NDArray[np.float64]
+
+    def leader(self, place: int) -> npt.NDArray[np.float64]:
+        """Points by rows by classes, of feature number ``place``."""
+        return np.asarray(self.responses[0, place, : len(self.points[place])])
+
+    def lines(self, place: int) -> npt.NDArray[np.float64]:
+        """Points by some of the rows, of the leader and the class that is shown."""
+        found = self.leader(place)[:, :, self.shown]
+        return found[:, :: -(-found.shape[1] // MOST_LINES)]
+
+    def means(self, place: int) -> npt.NDArray[np.float64]:
+        """Models by points, of the class that is shown."""
+        return np.asarray(self.responses[:, place, : len(self.points[place]), :, self.shown].mean(axis=2))
 
 
 def ask(
@@ -48,56 +63,64 @@ def ask(
     features: Sequence[Column],
     entries: Sequence[LeaderboardEntry],
     response: str,
-    class_label: str | None,
+    classes: Sequence[str | None],
+    shown: int,
     scratch: Path,
 ) -> Answers:
-    """Have the models predict the changed rows: the probability of ``class_label``, or the number if it is None."""
-    rows = frame.rows_of(frame.sample, scratch, every=frame.step_for(ROWS))
-    columns = _asked(frame, response)
-    grid = [_points(feature, rows) for feature in features]
-    path, key = scratch / "what_if.csv", frame.keys.frame("what_if")
-    _write(path, columns, rows, features, grid)
-    names = [column.name for column in columns]
-    types = {column.name: _PARSED[column.kind] for column in columns}
-    try:
-        upload_table(
-            frame.client,
-            path,
-            key,
-            columns=names,
-            separator=",",
-            types=types,
-            missing={},
-            renamed={},
-            tick=_nothing,
-        )
-        shown = entries[:MOST_MODELS]
-        predicted = [_predict(frame, entry.model_id, key, class_label, scratch) for entry in shown]
-    finally:
-        path.unlink()
-        remove_key(frame.client, key)
-    shape = np.full((len(shown), len(features), max(map(len, grid)), len(rows)), np.nan)
+    """Have the best models predict the changed rows: the probabilities of ``classes``, or the number for ``[None]``."""
+    columns = given_columns(frame, response)
+    seen = list(zip(*frame.values([feature.name for feature in features], scratch), strict=True))
+    grid = [points_of(feature, values) for feature, values in zip(features, seen, strict=True)]
+    most = min(MOST_CELLS // len(columns), MOST_CHANGED) // sum(map(len, grid))
+    rows = frame.rows_of(frame.sample, scratch, every=frame.step_for(max(FEWEST_ROWS, min(most, MOST_ROWS))))
+    models = [entry.model_id for entry in entries[:MOST_MODELS]]
+    predicted = predict_rows(frame, "what_if", changed(rows, features, grid), columns, models, classes, scratch)
+    responses = np.full((len(models), len(features), max(map(len, grid)), len(rows), len(classes)), np.nan)
     begin = 0
     for place, points in enumerate(grid):
         end = begin + len(points) * len(rows)
-        for model, values in enumerate(predicted):
-            shape[model, place, : len(points)] = np.reshape(values[begin:end], (len(points), len(rows)))
+        responses[:, place, : len(points)] = predicted[:, begin:end].reshape(len(models), len(points), len(rows), -1)
         begin = end
-    return Answers([entry.model_id for entry in shown], features, grid, shape)
+    return Answers(models, features, grid, classes, shown, responses)
+
+
+def dependence_table(answers: Answers, place: int) -> Table:
+    """For each class, and each point of feature number ``place``: the leader's mean prediction, its spread over the
+    rows and its standard error."""
+    feature, points, found = answers.features[place], answers.points[place], answers.leader(place)
+    several = len(answers.classes) > 1
+    count = found.shape[1]
+    mean, spread = found.mean(axis=1), found.std(axis=1)
+    rows: list[list[JsonValue]] = [
+        [
+            label if several else None,
+            _value(feature, point),
+            float(mean[index, kind]),
+            float(spread[index, kind]),
+            float(spread[index, kind] / np.sqrt(count)),
+        ]
+        for kind, label in enumerate(answers.classes)
+        for index, point in enumerate(points)
+    ]
+    return Table(
+        f"Partial dependence on {feature.name}",
+        f"Mean prediction of {answers.models[0]} over {count} test rows when {feature.name} is set to each value.",
+        ["class", feature.name, "mean_response", "stddev_response", "std_error_mean_response"],
+        rows,
+    )
 
 
 def ice_table(answers: Answers, place: int) -> Table:
     """What the leader predicts for each row at each point of feature number ``place``, centred nowhere."""
-    feature, points = answers.features[place], answers.points[place]
-    leader = answers.responses[0, place]
+    feature, points, lines = answers.features[place], answers.points[place], answers.lines(place)
     rows: list[list[JsonValue]] = [
-        [row, _value(feature, point), float(leader[index, row])]
-        for row in range(leader.shape[1])
+        [row, _value(feature, point), float(lines[index, row])]
+        for row in range(lines.shape[1])
         for index, point in enumerate(points)
     ]
     return Table(
         f"Individual conditional expectation on {feature.name}",
-        f"What {answers.models[0]} predicts for each of {leader.shape[1]} test rows when {feature.name} is set to each "
+        f"What {answers.models[0]} predicts for each of {lines.shape[1]} test rows when {feature.name} is set to each "
         "value.",
         ["row", feature.name, "response"],
         rows,
@@ -106,8 +129,7 @@ def ice_table(answers: Answers, place: int) -> Table:
 
 def models_table(answers: Answers, place: int) -> Table:
     """The mean prediction of each model at each point of feature number ``place``."""
-    feature, points = answers.features[place], answers.points[place]
-    means = answers.responses[:, place].mean(axis=2)
+    feature, points, means = answers.features[place], answers.points[place], answers.means(place)
     return Table(
         f"Partial dependence on {feature.name} across models",
         f"Mean prediction over {answers.responses.shape[3]} test rows when {feature.name} is set to each value.",
@@ -118,19 +140,14 @@ def models_table(answers: Answers, place: int) -> Table:
 
 def most_features(frame: TestFrame, response: str) -> int:
     """Of how many features may be asked: of a table with very many columns of few, or none."""
-    return min(MOST_FEATURES, _MOST_CELLS // (max(len(_asked(frame, response)), 1) * ROWS * POINTS))
+    return min(MOST_FEATURES, MOST_CELLS // (max(len(given_columns(frame, response)), 1) * FEWEST_ROWS * POINTS))
 
 
-def _asked(frame: TestFrame, response: str) -> list[Column]:
-    """The columns of the changed rows."""
-    return [column for column in frame.columns.values() if column.kind in _PARSED and column.name != response]
-
-
-def _points(feature: Column, rows: Sequence[dict[str, str]]) -> list[str]:
+def points_of(feature: Column, values: Sequence[str]) -> list[str]:
     """The values that a feature is set to: its most frequent levels, or numbers from its lowest to its highest."""
-    values = [row[feature.name] for row in rows if row[feature.name] != ""]
     if feature.levels:
-        common = {level for level, _count in Counter(values).most_common(POINTS)}
+        counts = Counter(value for value in values if value != "")
+        common = {level for level, _count in counts.most_common(MOST_LEVELS)}
         return [level for level in feature.levels if level in common] or [feature.levels[0]]
     numbers = sorted({found for found in map(number, values) if found is not None})
     if len(numbers) <= POINTS:
@@ -138,47 +155,21 @@ def _points(feature: Column, rows: Sequence[dict[str, str]]) -> list[str]:
     return [_written(feature, float(value)) for value in np.linspace(numbers[0], numbers[-1], POINTS)]
 
 
+def changed(
+    rows: Sequence[dict[str, str]], features: Sequence[Column], grid: Sequence[Sequence[str]]
+) -> Iterator[dict[str, str]]:
+    """Every row with each feature at each of its points, all else as it is."""
+    for feature, points in zip(features, grid, strict=True):
+        for point in points:
+            for row in rows:
+                yield {**row, feature.name: point}
+
+
 def _written(feature: Column, value: float) -> str:
     return str(round(value)) if feature.kind == "time" else repr(value)
 
 
 def _value(feature: Column, point: str) -> JsonValue:
-    return point if feature.levels else float(point)
-
-
-def _write(
-    path: Path,
-    columns: Sequence[Column],
-    rows: Sequence[dict[str, str]],
-    features: Sequence[Column],
-    grid: Sequence[Sequence[str]],
-) -> None:
-    with path.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file, quoting=csv.QUOTE_ALL)
-        writer.writerow([column.name for column in columns])
-        for feature, points in zip(features, grid, strict=True):
-            for point in points:
-                for row in rows:
-                    changed = {**row, feature.name: point}
-                    writer.writerow([changed[column.name] for column in columns])
-
-
-def _predict(frame: TestFrame, model_id: str, key: str, class_label: str | None, scratch: Path) -> list[float]:
-    predicted = f"{key}_predicted"
-    path = f"/4/Predictions/models/{path_part(model_id)}/frames/{path_part(key)}"
-    began = frame.client.post(path, {"predictions_frame": predicted}, read_seconds=LONG_READ_SECONDS)
-    await_job(frame.client, began["key"]["name"], _nothing)
-    found = frame.rows_of(predicted, scratch)
-    remove_key(frame.client, predicted)
-    column = "predict" if class_label is None else _class_column(found[0], class_label)
-    values = (number(row[column]) for row in found)
-    return [float("nan") if value is None else value for value in values]
-
-
-def _class_column(row: dict[str, str], label: str) -> str:
-    """H2O puts a ``p`` before a class that is a whole number."""
-    return label if label in row and label != "predict" else f"p{label}"
-
-
-def _nothing() -> None:
-    """Parsing and predicting these few rows is short; a request to end is heeded after it."""
+    if feature.levels:
+        return point
+    return datetime.fromtimestamp(float(point) / 1000, UTC).isoformat() if feature.kind == "time" else float(point)

@@ -1,7 +1,8 @@
 """The sheet that all pictures are drawn on."""
 
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -10,20 +11,39 @@ from matplotlib.figure import Figure
 # Okabe and Ito, "Color Universal Design" (2008), without yellow, which is too pale for lines on white.
 LINE_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 HEAT_COLOURS = "Blues"
+SUBTITLE_COLOUR = "#555555"
+# What a line would be for chance, or for no error.
+REFERENCE_LINE: Mapping[str, Any] = {"color": "#999999", "linewidth": 1.0, "linestyle": "--"}
 DOTS_PER_INCH = 144
 
 
 def draw(width: float, height: float, title: str, subtitle: str, paint: Callable[[Axes], None]) -> bytes:
     """A PNG of one plot; sizes in inches. ``paint`` draws into its axes."""
-    figure = Figure(figsize=(width, height), layout="constrained")
-    FigureCanvasAgg(figure)
-    axes = figure.add_subplot()
+    return draw_panels(width, height, title, subtitle, (1, 1), lambda panels: paint(panels[0]))
+
+
+def draw_panels(
+    width: float,
+    height: float,
+    title: str,
+    subtitle: str,
+    shape: tuple[int, int],
+    paint: Callable[[Sequence[Axes]], None],
+    *,
+    same_y: bool = False,
+) -> bytes:
+    """A PNG of several plots, of ``shape`` rows and columns; ``paint`` gets their axes row by row."""
+    figure = Figure(figsize=(width, height), dpi=DOTS_PER_INCH, facecolor="white", layout="constrained")
+    canvas = FigureCanvasAgg(figure)
+    panels = list(figure.subplots(*shape, squeeze=False, sharey=same_y).flat)
     figure.get_layout_engine().set(w_pad=0.1, h_pad=0.07)  # type: ignore[union-attr, call-arg]
-    figure.suptitle(title, fontsize=13, fontweight="bold")
-    axes.set_title(subtitle, fontsize=9.5, color="#555555", pad=7)
-    paint(axes)
+    # The second line is left empty for the subtitle, which has another size.
+    figure.suptitle(f"{title}\n", fontsize=13, fontweight="bold")
+    figure.text(0.5, 1 - 0.42 / height, subtitle, ha="center", va="center", fontsize=9.5, color=SUBTITLE_COLOUR)
+    paint(panels)
     content = io.BytesIO()
-    figure.savefig(content, format="png", dpi=DOTS_PER_INCH, facecolor="white")
+    # ``savefig`` would lay out and draw everything twice.
+    canvas.print_png(content)
     return content.getvalue()
 
 

@@ -1,4 +1,4 @@
-"""Partial dependence, ROC and residuals."""
+"""Partial dependence and ROC."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -8,11 +8,9 @@ from matplotlib.axes import Axes
 from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
 from pydantic import JsonValue
 
-from workers.runtimes.h2o_automl.pictures.canvas import LINE_COLOURS, draw, open_frame
+from workers.runtimes.h2o_automl.pictures.canvas import LINE_COLOURS, REFERENCE_LINE, draw, open_frame
 from workers.runtimes.h2o_automl.tables import Table, short_model, truncated
 from workers.runtimes.h2o_automl.test_frame import Column
-
-MOST_DRAWN_POINTS = 3000
 
 
 def draw_dependence(table: Table, feature: Column, model_id: str, answer: str, *, is_probability: bool) -> bytes:
@@ -35,7 +33,7 @@ def draw_roc(points: Table, auc: float, model_id: str, positive: str) -> bytes:
 
     def paint(axes: Axes) -> None:
         open_frame(axes)
-        axes.plot([0, 1], [0, 1], color="#999999", linewidth=1, linestyle="--", label="chance")
+        axes.plot([0, 1], [0, 1], label="chance", **REFERENCE_LINE)
         axes.plot(
             [0, *_floats(fpr), 1], [0, *_floats(tpr), 1], color=LINE_COLOURS[0], linewidth=2, label=f"AUC {auc:.4f}"
         )
@@ -45,23 +43,6 @@ def draw_roc(points: Table, auc: float, model_id: str, positive: str) -> bytes:
         axes.legend(loc="lower right", frameon=False)
 
     return draw(5.6, 5.6, "ROC curve on the test rows", short_model(model_id), paint)
-
-
-def draw_residuals(table: Table, model_id: str, target: str) -> bytes:
-    """Predicted against actual value; of very many rows an even selection is drawn."""
-    step = -(-len(table.rows) // MOST_DRAWN_POINTS)
-    actual, predicted = (np.array(_floats([row[index] for row in table.rows[::step]])) for index in (0, 1))
-
-    def paint(axes: Axes) -> None:
-        open_frame(axes)
-        ends = [min(actual.min(), predicted.min()), max(actual.max(), predicted.max())]
-        axes.plot(ends, ends, color="#999999", linewidth=1, linestyle="--", label="perfect prediction")
-        axes.scatter(actual, predicted, s=16, color=LINE_COLOURS[0], alpha=0.55, linewidths=0)
-        axes.set_xlabel(f"actual {truncated(target)}")
-        axes.set_ylabel(f"predicted {truncated(target)}")
-        axes.legend(loc="upper left", frameon=False)
-
-    return draw(6.0, 5.6, "Predicted and actual values of the test rows", short_model(model_id), paint)
 
 
 def _lines(

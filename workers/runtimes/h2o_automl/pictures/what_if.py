@@ -19,8 +19,7 @@ _FAINT = "#9DB4C8"
 def draw_ice(answers: Answers, place: int, answer: str) -> bytes:
     """A thin line for each row, and their mean; feature number ``place``."""
     feature = answers.features[place]
-    points = len(answers.points[place])
-    lines = answers.responses[0, place, :points]
+    lines = answers.lines(place)
 
     def paint(axes: Axes) -> None:
         places = _begin(axes, feature, answers.points[place], answer)
@@ -35,12 +34,11 @@ def draw_ice(answers: Answers, place: int, answer: str) -> bytes:
 def draw_models(answers: Answers, place: int, answer: str) -> bytes:
     """One line for each model; feature number ``place``."""
     feature = answers.features[place]
-    points = len(answers.points[place])
+    means = answers.means(place)
 
     def paint(axes: Axes) -> None:
         places = _begin(axes, feature, answers.points[place], f"mean {answer}")
-        for number, (model, colour) in enumerate(zip(answers.models, LINE_COLOURS, strict=False)):
-            mean = answers.responses[number, place, :points].mean(axis=1)
+        for model, mean, colour in zip(answers.models, means, LINE_COLOURS, strict=False):
             axes.plot(places, mean, color=colour, linewidth=2, marker="o", markersize=4, label=short_model(model))
         axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.16), ncols=2, frameon=False, fontsize=9)
 
