@@ -155,7 +155,13 @@ class TestReport:
         page = self.page()
         assert "<td class=number>0.123457</td>" in page
         assert "and 50 more rows" in page
-        assert page.index("ROC curve") < page.index("Partial dependence")
+        assert page.index('<h2 id="roc">') < page.index('<h2 id="partial_dependence">')
+
+    def test_its_contents_lead_to_its_parts(self) -> None:
+        page = self.page()
+        anchors = re.findall(r'<a href="#(\w+)">', page)
+        assert anchors == ["leaderboard", "roc", "partial_dependence"] == re.findall(r'<h2 id="(\w+)">', page)
+        assert "leaderboard" not in re.findall(r'<a href="#(\w+)">', self.page(leaderboard=None))
 
     def test_nothing_is_missing_where_all_is_there(self) -> None:
         assert "Missing here" not in self.page(missing=[])

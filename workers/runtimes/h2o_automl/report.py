@@ -85,6 +85,8 @@ dl { display: grid; grid-template-columns: repeat(auto-fill, minmax(11rem, 1fr))
 dl div { background: #f3f6f9; border-radius: 6px; padding: .55rem .8rem; }
 dt { font-size: .8rem; color: #5a6875; }
 dd { margin: 0; font-weight: 600; font-variant-numeric: tabular-nums; overflow-wrap: anywhere; }
+nav { display: flex; flex-wrap: wrap; gap: .3rem 1rem; font-size: .9rem; }
+a { color: #0b5cad; }
 figure { margin: .6rem 0; break-inside: avoid; }
 img { max-width: 100%; height: auto; border: 1px solid #e4e9ee; border-radius: 6px; }
 .scroll { overflow-x: auto; }
@@ -94,7 +96,7 @@ td.number, th.number { text-align: right; }
 details { margin: .4rem 0 1rem; }
 summary { cursor: pointer; color: #0b5cad; }
 .warning { background: #fff6e5; border-left: 4px solid #d98c00; padding: .5rem .8rem; margin: .5rem 0; }
-@media print { details { display: none; } body { max-width: none; } }
+@media print { details, nav { display: none; } body { max-width: none; } }
 """
 
 
@@ -130,15 +132,16 @@ def report(summary: Summary, pictures: Sequence[Picture]) -> bytes:
     if summary.missing:
         missing = ", ".join(name.replace("_", " ") for name in summary.missing)
         body.append(f'<p class="warning">Missing here, for reasons that the job\'s log gives: {_text(missing)}.</p>')
+    roles = list(dict.fromkeys(picture.role for picture in pictures))
+    body.append(_contents(roles, has_leaderboard=summary.leaderboard is not None))
     if summary.leaderboard is not None:
-        body += ["<h2>Leaderboard</h2>", f"<p>{_text(summary.leaderboard.note)}</p>", _table(summary.leaderboard)]
-    role = ""
-    for picture in pictures:
-        if picture.role != role:
-            role = picture.role
-            heading, reading = _PARTS[role]
-            body.append(f"<h2>{_text(heading)}</h2><p>{_text(reading)}</p>")
-        body.append(_figure(picture))
+        note, table = _text(summary.leaderboard.note), _table(summary.leaderboard)
+        body += [f'<h2 id="leaderboard">Leaderboard</h2><p>{note}</p>', table]
+    for role in roles:
+        heading, reading = _PARTS[role]
+        body.append(f'<h2 id="{role}">{_text(heading)}</h2><p>{_text(reading)}</p>')
+        of_role = [picture for picture in pictures if picture.role == role]
+        body += [_figure(picture, is_alone=len(of_role) == 1) for picture in of_role]
     return _page(summary.title, "\n".join(body)).encode()
 
 
@@ -166,12 +169,19 @@ def _facts(facts: Mapping[str, str]) -> str:
     return f"<dl>{''.join(cells)}</dl>"
 
 
-def _figure(picture: Picture) -> str:
+def _contents(roles: Sequence[str], *, has_leaderboard: bool) -> str:
+    links = [("leaderboard", "Leaderboard")] if has_leaderboard else []
+    links += [(role, _PARTS[role][0]) for role in roles]
+    return "<nav>" + " ".join(f'<a href="#{anchor}">{_text(heading)}</a>' for anchor, heading in links) + "</nav>"
+
+
+def _figure(picture: Picture, *, is_alone: bool) -> str:
+    """One that is alone under its heading needs none of its own."""
     table = picture.table
     data = base64.b64encode(picture.png).decode()
+    heading = "" if is_alone else f"<h3>{_text(table.title)}</h3>"
     return (
-        f"<h3>{_text(table.title)}</h3><figure>"
-        f'<img alt="{_text(table.title)}" src="data:image/png;base64,{data}"></figure>'
+        f'{heading}<figure><img alt="{_text(table.title)}" src="data:image/png;base64,{data}"></figure>'
         f"<details><summary>The numbers</summary><p>{_text(table.note)}</p>{_table(table)}</details>"
     )
 

@@ -15,6 +15,10 @@ SUBTITLE_COLOUR = "#555555"
 # What a line would be for chance, or for no error.
 REFERENCE_LINE: Mapping[str, Any] = {"color": "#999999", "linewidth": 1.0, "linestyle": "--"}
 DOTS_PER_INCH = 144
+TITLE_POINTS = 13
+POINTS_PER_INCH = 72
+# How wide a bold letter is at most on average, as a share of its size: longer titles are written smaller.
+BOLD_WIDTH = 0.66
 
 
 def draw(width: float, height: float, title: str, subtitle: str, paint: Callable[[Axes], None]) -> bytes:
@@ -38,7 +42,8 @@ def draw_panels(
     panels = list(figure.subplots(*shape, squeeze=False, sharey=same_y).flat)
     figure.get_layout_engine().set(w_pad=0.1, h_pad=0.07)  # type: ignore[union-attr, call-arg]
     # The second line is left empty for the subtitle, which has another size.
-    figure.suptitle(f"{title}\n", fontsize=13, fontweight="bold")
+    size = min(TITLE_POINTS, POINTS_PER_INCH / BOLD_WIDTH * width / max(len(title), 1))
+    figure.suptitle(f"{title}\n", fontsize=size, fontweight="bold")
     figure.text(0.5, 1 - 0.42 / height, subtitle, ha="center", va="center", fontsize=9.5, color=SUBTITLE_COLOUR)
     paint(panels)
     content = io.BytesIO()
@@ -52,3 +57,9 @@ def open_frame(axes: Axes) -> None:
     axes.spines[["top", "right"]].set_visible(False)
     axes.grid(visible=True, color="#DDDDDD", linewidth=0.7)
     axes.set_axisbelow(True)
+
+
+def legend_below(axes: Axes) -> None:
+    """The legend under everything else, where it hides nothing."""
+    handles, labels = axes.get_legend_handles_labels()
+    axes.figure.legend(handles, labels, loc="outside lower center", ncols=2, frameon=False, fontsize=9)

@@ -19,7 +19,8 @@ MOST_LABELLED = 60
 
 @dataclass(frozen=True)
 class Heatmap:
-    """``shades`` decide a cell's colour between ``lowest`` and ``highest``; ``texts`` are written into it."""
+    """``shades`` decide a cell's colour between ``lowest`` and ``highest``; ``texts`` are written into it. Without a
+    ``scale_label`` there is no scale beside it."""
 
     title: str
     subtitle: str
@@ -81,9 +82,10 @@ def _paint(axes: Axes, heatmap: Heatmap) -> None:
                 fontsize=9 if columns > 4 else 11,
                 color="white" if dark else "#222222",
             )
-    bar = axes.figure.colorbar(image, ax=axes, pad=0.02)
-    bar.set_label(heatmap.scale_label)
-    bar.outline.set_visible(False)
+    if heatmap.scale_label:
+        bar = axes.figure.colorbar(image, ax=axes, pad=0.02)
+        bar.set_label(heatmap.scale_label)
+        bar.outline.set_visible(False)
 
 
 def _label(axes: Axes, heatmap: Heatmap) -> None:

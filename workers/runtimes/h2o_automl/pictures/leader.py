@@ -39,11 +39,14 @@ def draw_thresholds(table: Table, model_id: str) -> bytes:
         for colour, name in zip(LINE_COLOURS, ("precision", "recall", "f1", "accuracy", "absolute_mcc"), strict=False):
             label = name.replace("_", " ")
             axes.plot(_column(table, "threshold"), _column(table, name), color=colour, linewidth=1.8, label=label)
+        best = int(np.nanargmax(_column(table, "f1")))
+        threshold = _column(table, "threshold")[best]
+        axes.axvline(threshold, label=f"highest f1 ({threshold:.3f})", **REFERENCE_LINE)
         axes.set(xlim=(-0.01, 1.01), ylim=(-0.01, 1.02))
         axes.set_xlabel("threshold above which a row is of the second class")
         axes.legend(loc="center left", bbox_to_anchor=(1.01, 0.5), frameon=False)
 
-    return draw(7.4, 4.6, "What the threshold trades", short_model(model_id), paint)
+    return draw(7.4, 4.6, "What the threshold trades", f"{short_model(model_id)}, on the test rows", paint)
 
 
 def draw_gains(table: Table, model_id: str) -> bytes:
@@ -89,35 +92,33 @@ def draw_learning(table: Table, model_id: str) -> bytes:
 
 
 def draw_pareto(table: Table) -> bytes:
-    """Quality over prediction time, the models of the front joined by a line."""
+    """Quality over prediction time, the models of the front joined by a line, numbered, and named beside it."""
     metric, time = table.columns[2], table.columns[3]
+    front = np.array([bool(row[4]) for row in table.rows])
+    times, quality = _column(table, time), _column(table, metric)
+    order = np.flatnonzero(front)[np.argsort(times[front], kind="stable")]
 
     def paint(axes: Axes) -> None:
         open_frame(axes)
-        front = np.array([bool(row[4]) for row in table.rows])
-        times, quality = _column(table, time), _column(table, metric)
         axes.scatter(times[~front], quality[~front], color=_NEUTRAL, s=30, label="beaten in both")
-        order = np.argsort(times[front])
-        axes.plot(times[front][order], quality[front][order], color=LINE_COLOURS[0], marker="o", label="front")
-        named = [short_model(str(row[0])) for row in table.rows if row[4]]
-        for place, index in enumerate(order):
-            # Neighbours are often close, so their names stand above and below the line by turns.
-            shift, side = ((0, 7), "bottom") if place % 2 else ((0, -8), "top")
+        axes.plot(times[order], quality[order], color=LINE_COLOURS[0], marker="o", label="front")
+        for number, index in enumerate(order, 1):
+            # Neighbours are often close, so their numbers stand above and below the line by turns.
+            shift, side = ((0, 6), "bottom") if number % 2 else ((0, -7), "top")
+            place = (times[index], quality[index])
             axes.annotate(
-                truncated(named[index], 24),
-                (times[front][index], quality[front][index]),
-                xytext=shift,
-                textcoords="offset points",
-                fontsize=8,
-                ha="center",
-                va=side,
+                str(number), place, xytext=shift, textcoords="offset points", fontsize=9, ha="center", va=side
             )
+        for number, index in enumerate(order, 1):
+            name = truncated(short_model(str(table.rows[index][0])))
+            axes.plot([], [], linestyle="", label=f"{number}  {name}")
         axes.set_xlabel("milliseconds to predict a row")
         axes.set_ylabel(metric.replace("_", " "))
-        axes.margins(x=0.25, y=0.15)
-        axes.legend(frameon=False)
+        axes.margins(x=0.08, y=0.12)
+        handles, labels = axes.get_legend_handles_labels()
+        axes.figure.legend(handles, labels, loc="outside right upper", frameon=False, fontsize=9)
 
-    return draw(7.2, 4.8, "Quality and prediction time", "of every model of the leaderboard", paint)
+    return draw(8.6, 4.8, "Quality and prediction time", "of every model of the leaderboard", paint)
 
 
 def _column(table: Table, name: str) -> np.ndarray[tuple[int], np.dtype[np.float64]]:

@@ -19,10 +19,11 @@ def draw_confusion(confusion: ConfusionMatrix, model_id: str) -> bytes:
     return draw_heatmap(
         Heatmap(
             title="Confusion matrix on the test rows",
-            subtitle=short_model(model_id),
+            subtitle=f"{short_model(model_id)}; colour: share of the actual class",
             x_label="predicted class",
             y_label="actual class",
-            scale_label="share of the actual class",
+            # The shares are written into the cells.
+            scale_label="" if few else "share of the actual class",
             x_names=confusion.labels,
             y_names=confusion.labels,
             shades=shares,

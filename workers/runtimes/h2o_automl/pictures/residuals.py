@@ -13,6 +13,7 @@ from workers.runtimes.h2o_automl.pictures.canvas import (
     REFERENCE_LINE,
     SUBTITLE_COLOUR,
     draw_panels,
+    legend_below,
     open_frame,
 )
 from workers.runtimes.h2o_automl.tables import Table, short_model, truncated
@@ -45,11 +46,11 @@ def draw_residuals(table: Table, model_id: str, target: str) -> bytes:
         _scatter(right, predicted[::step], residual[::step])
         if len(residual) >= FEWEST_ROWS_FOR_BAND:
             _band(right, predicted, residual)
-            right.legend(loc="upper left", bbox_to_anchor=(0, -0.14), ncols=2, frameon=False, fontsize=9)
+            legend_below(right)
         right.set_xlabel(f"predicted {truncated(target)}")
         right.set_ylabel("residual (actual - predicted)")
 
-    return draw_panels(11.0, 5.4, "Residuals on the test rows", short_model(model_id), (1, 2), paint)
+    return draw_panels(11.0, 5.6, "Residuals on the test rows", short_model(model_id), (1, 2), paint)
 
 
 def draw_distribution(table: Table, residual: Numbers, model_id: str) -> bytes:
@@ -97,7 +98,9 @@ def draw_groups(table: Table, model_id: str) -> bytes:
         for unused in axes[len(shown) :]:
             unused.set_visible(False)
 
-    subtitle = f"{short_model(model_id)}; boxes are the middle half of the rows, lines the middle 80 %"
+    subtitle = (
+        f"{short_model(model_id)}; boxes are the middle half of the rows, lines the middle 80 %; in brackets: rows"
+    )
     return draw_panels(11.0 if columns == 2 else 6.4, height, "Residuals by feature", subtitle, (lines, columns), paint)
 
 

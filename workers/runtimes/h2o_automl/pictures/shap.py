@@ -35,7 +35,7 @@ def draw_contributions(table: Table, model_id: str) -> bytes:
     lines = -(-len(shown) // columns)
     features = max(len(groups) for _label, groups in shown)
     width = 7.8 if columns == 1 else 3.2 + 2.9 * columns
-    height = 1.1 + lines * (0.85 + 0.36 * max(features, 2))
+    height = 1.1 + lines * (0.85 + 0.36 * max(features, 3))
 
     def paint(axes: Sequence[Axes]) -> None:
         for one, (label, groups) in zip(axes, shown, strict=False):
@@ -46,7 +46,8 @@ def draw_contributions(table: Table, model_id: str) -> bytes:
             unused.set_visible(False)
         _scale(axes)
 
-    return draw_panels(width, height, "SHAP summary", short_model(model_id), (lines, columns), paint, same_y=True)
+    subtitle = f"{short_model(model_id)}; each dot is a test row, grey: categories"
+    return draw_panels(width, height, "SHAP summary", subtitle, (lines, columns), paint, same_y=True)
 
 
 def _lines_of_dots(axes: Axes, groups: dict[str, Dots]) -> None:
@@ -69,7 +70,7 @@ def _scale(axes: Sequence[Axes]) -> None:
     figure = axes[0].figure
     bar = figure.colorbar(ScalarMappable(Normalize(0, 1), _COLOURS), ax=list(axes), pad=0.02, aspect=30)
     bar.set_ticks([0, 1], labels=["low", "high"])
-    bar.set_label("value of the feature (grey: a category)", labelpad=-6)
+    bar.set_label("feature's value", labelpad=-6)
     bar.ax.tick_params(length=0)
     bar.outline.set_visible(False)
 
