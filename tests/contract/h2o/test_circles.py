@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
 
 from tasks.kinds.train_automl import AutoMLResult, TrainAutoML
@@ -77,6 +78,26 @@ def test_tables_hold_what_the_pictures_show(trained: tuple[FakeJobContext, AutoM
     dependence = job.artifact_json("partial_dependence_x1.json")
     assert len(dependence["rows"]) == 20
     assert all(0 <= row[2] <= 1 for row in dependence["rows"])
+
+
+def test_the_ensemble_has_shap_values_of_its_own(trained: tuple[FakeJobContext, AutoMLResult]) -> None:
+    job, result = trained
+    table = job.artifact_json("shap_summary.json")
+    assert table["title"] == f"SHAP summary of {short_model(result.leader)}"
+    assert "H2O's SHAP against" in table["note"]
+    assert {row[0] for row in table["rows"]} == {"x1", "x2"}
+
+
+def test_every_table_is_parquet_too(trained: tuple[FakeJobContext, AutoMLResult]) -> None:
+    job, result = trained
+    kept = {name: pq.read_table(path) for name, (path, _) in job.artifacts.items() if name.endswith(".parquet")}
+    explained = {role for role, names in result.artifacts.items() if any(name.endswith(".png") for name in names)}
+    assert set(kept) == {f"tables.{role}.parquet" for role in explained} | {"leaderboard.parquet"}
+    assert all(table.num_rows for table in kept.values())
+    board = job.artifact_json("leaderboard.json")
+    assert kept["leaderboard.parquet"].column_names == board["columns"]
+    assert list(map(list, zip(*kept["leaderboard.parquet"].to_pydict().values(), strict=True))) == board["rows"]
+    assert set(kept["tables.partial_dependence.parquet"]["feature"].to_pylist()) == {"x1", "x2"}
 
 
 def test_the_model_is_a_mojo(trained: tuple[FakeJobContext, AutoMLResult]) -> None:

@@ -9,6 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from tasks.errors import InvalidInput, JobOutOfMemory
+from tasks.kinds.train_automl import AutoMLResult
 from tests.contract.h2o.conftest import MakeJob, left_in, quick_spec, train
 from tests.fakes.job_context import FakeJobContext
 from workers.runtimes.h2o_automl import memory_guard, what_if
@@ -28,6 +29,7 @@ def test_regression_shows_residuals_instead_of_a_confusion_matrix(make_job: Make
     rows = job.artifact_json("residuals.json")["rows"]
     assert len(rows) == result.rows["test"]
     parts = {"residuals", "partial_dependence", "variable_importance", "model_correlation", "report"}
+    parts |= {"residual_distribution", "residuals_by_feature"}
     assert parts | {"learning_curve", "shap_summary", "pareto_front"} <= set(result.artifacts)
     assert "roc" not in result.artifacts
     across = next(name for name in result.artifacts["partial_dependence_models"] if name.endswith(".json"))
@@ -36,6 +38,25 @@ def test_regression_shows_residuals_instead_of_a_confusion_matrix(make_job: Make
     assert result.leader_algo == "GLM"
     steps = np.diff(single_rows(job, "ice_f2.json"), axis=1)
     assert np.allclose(steps, steps[0], atol=1e-6)
+    assert_adds_up(job, result, "H2O's SHAP against")
+    kept = pq.read_table(job.artifacts["tables.residuals.parquet"][0])
+    assert kept.column_names == ["actual", "predicted", "residual"]
+    mean = np.abs(kept["residual"].to_numpy()).mean()
+    assert mean == pytest.approx(result.test_metrics["mae"])
+    assert f"mean absolute residual {mean:.6g}" in job.artifact_json("residual_distribution.json")["note"]
+    groups = pq.read_table(job.artifacts["tables.residuals_by_feature.parquet"][0]).to_pylist()
+    for feature in ("(prediction)", "f2"):
+        assert sum(row["rows"] for row in groups if row["feature"] == feature) == kept.num_rows
+
+
+def assert_adds_up(job: FakeJobContext, result: AutoMLResult, method: str) -> None:
+    """Contributions of a model that adds up its features are its single-row curves, up to a shift."""
+    table = job.artifact_json("shap_summary.json")
+    assert method in table["note"]
+    rows = [(float(value), contribution) for name, value, contribution in table["rows"] if name == "f2"]
+    slope = np.polyfit(*np.array(rows).T, 1)[0]
+    curve = [row[1:] for row in job.artifact_json("ice_f2.json")["rows"] if row[0] == 0]
+    assert slope == pytest.approx(np.polyfit(*np.array(curve, dtype=np.float64).T, 1)[0], rel=1e-3)
 
 
 def single_rows(job: FakeJobContext, name: str) -> np.ndarray[tuple[int, ...], np.dtype[np.float64]]:
@@ -54,8 +75,13 @@ def test_three_classes_each_have_their_curve(make_job: MakeJob, h2o: H2OAutoMLRu
     assert result.explanation_missing == []
     name = next(name for name in result.artifacts["partial_dependence"] if name.endswith(".json"))
     assert {row[0] for row in job.artifact_json(name)["rows"]} == {"0", "1", "2"}
-    # H2O has no contributions for more than two classes.
-    assert "shap_summary" not in result.artifacts
+    shap = pq.read_table(job.artifacts["tables.shap_summary.parquet"][0]).to_pylist()
+    assert {row["class"] for row in shap} == {"0", "1", "2"}
+    assert {row["feature"] for row in shap} == {"feature 0", "feature 12"}
+    assert "H2O has no SHAP values for more than two classes" in job.artifact_json("shap_summary.json")["note"]
+    # What a feature adds to one class it takes from the others.
+    assert sum(row["contribution"] for row in shap) == pytest.approx(0, abs=1e-6 * len(shap))
+    assert max(abs(row["contribution"]) for row in shap) > 0.1
     assert "learning_curve" in result.artifacts
     rows = job.artifact_json(next(name for name in result.artifacts["ice"] if name.endswith(".json")))["rows"]
     assert all(0 <= row[2] <= 1 for row in rows)
@@ -87,7 +113,12 @@ def test_categories_times_and_parquet(
     assert job.artifact_json("partial_dependence_when.json")["rows"][0][1].startswith("1970-")
     assert {row[1] for row in job.artifact_json("ice_colour.json")["rows"]} == {"red", "green", "blue"}
     assert len({row[1] for row in job.artifact_json("ice_when.json")["rows"]}) == what_if.POINTS
-    assert len({row[0] for row in job.artifact_json("ice_size.json")["rows"]}) == min(what_if.ROWS, result.rows["test"])
+    single = {row[0] for row in job.artifact_json("ice_size.json")["rows"]}
+    assert what_if.MOST_LINES / 2 <= len(single) <= what_if.MOST_LINES
+    assert "H2O's TreeSHAP" in job.artifact_json("shap_summary.json")["note"]
+    kept = pq.read_table(job.artifacts["tables.partial_dependence.parquet"][0]).to_pylist()
+    assert {row["value_number"] for row in kept if row["feature"] in ("colour", "town", "when")} == {None}
+    assert {row["value"] for row in kept if row["feature"] == "colour"} == colours
     # One model alone is compared with none.
     assert "partial_dependence_models" not in result.artifacts
 

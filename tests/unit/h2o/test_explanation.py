@@ -100,8 +100,11 @@ class TestPictures:
 
 
 class TestParts:
+    asked: list[str]
+
     @pytest.fixture
     def job(self, tmp_path: Path) -> FakeJobContext:
+        self.asked = []
         return FakeJobContext(tmp_path)
 
     def explain(
@@ -117,6 +120,7 @@ class TestParts:
             return b"\x89PNG"
 
         def ask(name: str) -> Answer | None:
+            self.asked.append(name)
             if name in failures:
                 raise failures[name]
             return None if name == "nothing" else Answer(TABLE, lambda: draw(name))
@@ -156,7 +160,10 @@ class TestParts:
     def test_a_lost_cluster_ends_only_the_explanation(
         self, job: FakeJobContext, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        assert self.explain(job, monkeypatch, {"two": ClusterLost("gone")}).missing == ["two", "three"]
+        names = ["one", "two", "three", "four"]
+        made = self.explain(job, monkeypatch, {"two": ClusterLost("gone")}, names)
+        assert made.missing == ["two", "three", "four"]
+        assert not {"three", "four"} & set(self.asked)
 
     def test_a_lost_lease_ends_the_attempt(self, job: FakeJobContext, monkeypatch: pytest.MonkeyPatch) -> None:
         with pytest.raises(LeaseLost):

@@ -70,9 +70,21 @@ def explain(job: JobContext, subject: Subject, report: Callable[[float, str], No
 
 @contextmanager
 def _asked_ahead(parts: Sequence[Part]) -> Iterator[Iterator[Future[Answer | None]]]:
-    """Each part's answer. While one is drawn, the cluster is asked for the next ones, in order and one at a time."""
+    """Each part's answer. While one is drawn, the cluster is asked for the next ones, in order and one at a time; a
+    lost one no more."""
+    lost: list[ClusterLost] = []
+
+    def ask(part: Part) -> Answer | None:
+        if lost:
+            raise lost[0]
+        try:
+            return part.ask()
+        except ClusterLost as exc:
+            lost.append(exc)
+            raise
+
     pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix="explanation")
-    waiting = [pool.submit(part.ask) for part in parts]
+    waiting = [pool.submit(ask, part) for part in parts]
     waiting.reverse()
     try:
         # An answer is let go as soon as it was drawn.

@@ -39,7 +39,7 @@ def conclude(
     artifacts = _save_training(client, job, trained.view)
     if state.earlier:
         trained, board = _rank(client, job, spec, trained)
-        artifacts |= {"test_ranking": _save_table(job, "test_ranking", board), "model": [MODEL_ARTIFACT]}
+        artifacts |= {"test_ranking": _save_board(job, "test_ranking", board), "model": [MODEL_ARTIFACT]}
     else:
         board = leaderboard_table(trained.view)
     view = trained.view
@@ -126,15 +126,20 @@ def _save_training(client: H2OClient, job: JobContext, view: AutoMLView) -> dict
         mojo = job.scratch / MODEL_ARTIFACT
         download_model(client, view.entries[0].model_id, mojo)
         job.save_artifact(MODEL_ARTIFACT, mojo, "application/zip")
-        saved |= {"model": [MODEL_ARTIFACT], "leaderboard": _save_table(job, "leaderboard", leaderboard_table(view))}
+        saved |= {"model": [MODEL_ARTIFACT], "leaderboard": _save_board(job, "leaderboard", leaderboard_table(view))}
     return saved
 
 
 def _save_table(job: JobContext, name: str, table: Table) -> list[str]:
     job.save_artifact(f"{name}.json", table.json(), "application/json")
     job.save_artifact(f"{name}.csv", table.csv(), "text/csv")
-    job.save_artifact(f"{name}.parquet", parquet(table), PARQUET_TYPE)
-    return [f"{name}.json", f"{name}.csv", f"{name}.parquet"]
+    return [f"{name}.json", f"{name}.csv"]
+
+
+def _save_board(job: JobContext, name: str, board: Table) -> list[str]:
+    """A table of models, which people go on computing with."""
+    job.save_artifact(f"{name}.parquet", parquet(board), PARQUET_TYPE)
+    return [*_save_table(job, name, board), f"{name}.parquet"]
 
 
 def _event_log(view: AutoMLView) -> Table:
