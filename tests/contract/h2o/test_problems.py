@@ -109,7 +109,8 @@ def test_categories_times_and_parquet(
     colours = {row[1] for row in job.artifact_json("partial_dependence_colour.json")["rows"]}
     assert colours == {"red", "green", "blue"}
     towns = next(name for name in job.artifacts if name.startswith("partial_dependence_town") and name.endswith("json"))
-    assert len(job.artifact_json(towns)["rows"]) == 30
+    # Of 35 towns, those that the test rows have.
+    assert 15 <= len(job.artifact_json(towns)["rows"]) <= what_if.MOST_LEVELS
     assert job.artifact_json("partial_dependence_when.json")["rows"][0][1].startswith("1970-")
     assert {row[1] for row in job.artifact_json("ice_colour.json")["rows"]} == {"red", "green", "blue"}
     assert len({row[1] for row in job.artifact_json("ice_when.json")["rows"]}) == what_if.POINTS
@@ -208,7 +209,9 @@ def test_names_in_quotes_and_spaces_are_read_as_h2o_reads_them(
     job = make_job()
     result = train(quick_spec("spaced", features=["x 1", "größe, neu"], include_algos=["GBM"], explain=True), job, h2o)
     assert result.explanation_missing == []
-    assert len(result.artifacts["partial_dependence"]) == 4
+    assert len([name for name in result.artifacts["partial_dependence"] if name.endswith(".png")]) == 2
+    kept = pq.read_table(job.artifacts["tables.partial_dependence.parquet"][0])
+    assert set(kept["feature"].to_pylist()) == {"x 1", "größe, neu"}
 
 
 def test_the_confusion_matrix_counts_rows_whatever_their_weight(

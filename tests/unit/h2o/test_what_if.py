@@ -39,6 +39,12 @@ def test_points_are_values_of_the_rows(feature: Column, values: list[str], point
     assert what_if.points_of(feature, values) == points
 
 
+def test_of_many_levels_the_most_frequent_are_points() -> None:
+    levels = tuple(f"town {n:02}" for n in range(40))
+    values = [level for n, level in enumerate(levels) for _ in range(n)]
+    assert what_if.points_of(Column("town", "enum", levels), values) == list(levels[-what_if.MOST_LEVELS :])
+
+
 def test_many_numbers_are_spread_evenly() -> None:
     points = what_if.points_of(SIZE, list(map(str, range(100))))
     assert len(points) == what_if.POINTS

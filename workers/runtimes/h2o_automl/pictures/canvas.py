@@ -53,8 +53,9 @@ def draw_panels(
 
 
 def open_frame(axes: Axes) -> None:
-    """Leave only the two axes that are read, and a faint grid."""
+    """Leave only the two axes that are read, few enough numbers on them not to touch, and a faint grid."""
     axes.spines[["top", "right"]].set_visible(False)
+    axes.locator_params(axis="x", nbins=7)
     axes.grid(visible=True, color="#DDDDDD", linewidth=0.7)
     axes.set_axisbelow(True)
 

@@ -103,12 +103,10 @@ def draw_pareto(table: Table) -> bytes:
         axes.scatter(times[~front], quality[~front], color=_NEUTRAL, s=30, label="beaten in both")
         axes.plot(times[order], quality[order], color=LINE_COLOURS[0], marker="o", label="front")
         for number, index in enumerate(order, 1):
-            # Neighbours are often close, so their numbers stand above and below the line by turns.
-            shift, side = ((0, 6), "bottom") if number % 2 else ((0, -7), "top")
+            # Neighbours are often close, so their numbers stand on both sides of the line by turns.
+            shift, across, along = ((-4, 4), "right", "bottom") if number % 2 else ((4, -4), "left", "top")
             place = (times[index], quality[index])
-            axes.annotate(
-                str(number), place, xytext=shift, textcoords="offset points", fontsize=9, ha="center", va=side
-            )
+            axes.annotate(str(number), place, xytext=shift, textcoords="offset points", fontsize=9, ha=across, va=along)
         for number, index in enumerate(order, 1):
             name = truncated(short_model(str(table.rows[index][0])))
             axes.plot([], [], linestyle="", label=f"{number}  {name}")
@@ -116,7 +114,7 @@ def draw_pareto(table: Table) -> bytes:
         axes.set_ylabel(metric.replace("_", " "))
         axes.margins(x=0.08, y=0.12)
         handles, labels = axes.get_legend_handles_labels()
-        axes.figure.legend(handles, labels, loc="outside right upper", frameon=False, fontsize=9)
+        axes.figure.legend(handles, labels, loc="outside right center", frameon=False, fontsize=9)
 
     return draw(8.6, 4.8, "Quality and prediction time", "of every model of the leaderboard", paint)
 

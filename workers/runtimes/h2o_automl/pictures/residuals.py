@@ -5,7 +5,6 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 from matplotlib.axes import Axes
-from matplotlib.ticker import MaxNLocator
 from pydantic import JsonValue
 
 from workers.runtimes.h2o_automl.pictures.canvas import (
@@ -146,6 +145,5 @@ def _boxes(axes: Axes, name: str, groups: Sequence[Sequence[JsonValue]]) -> None
     labels = [f"{name} ({row[1]})" for name, row in zip(names, groups, strict=True)]
     axes.set_yticks(range(len(groups)), labels, fontsize=9)
     axes.set_ylim(len(groups) - 0.4, -0.6)
-    axes.xaxis.set_major_locator(MaxNLocator(6))
     axes.set_title(truncated(name, 44), fontsize=10.5, color=SUBTITLE_COLOUR)
     axes.set_xlabel("residual", fontsize=9)
