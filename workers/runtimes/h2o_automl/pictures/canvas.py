@@ -48,7 +48,7 @@ def draw_panels(
     paint(panels)
     content = io.BytesIO()
     # ``savefig`` would lay out and draw everything twice.
-    canvas.print_png(content)
+    canvas.print_png(content)  # type: ignore[no-untyped-call]
     return content.getvalue()
 
 

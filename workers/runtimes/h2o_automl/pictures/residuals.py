@@ -131,7 +131,7 @@ def _boxes(axes: Axes, name: str, groups: Sequence[Sequence[JsonValue]]) -> None
         {"whislo": row[4], "q1": row[5], "med": row[6], "q3": row[7], "whishi": row[8], "fliers": []} for row in groups
     ]
     axes.bxp(
-        boxes,  # type: ignore[arg-type]
+        boxes,
         positions=range(len(groups)),
         orientation="horizontal",
         widths=0.6,

@@ -79,7 +79,7 @@ def _swarm(x: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     """Where each dot stands above or below its line: those with about the same x side by side, the most of them fill
     the line's height."""
     span = float(np.ptp(x))
-    bins = np.zeros(len(x), dtype=np.int64) if span == 0 else np.int64((x - x.min()) / span * (_BINS - 1))
+    bins = ((x - x.min()) / (span or 1.0) * (_BINS - 1)).astype(np.int64)
     order = np.argsort(bins, kind="stable")
     starts = np.searchsorted(bins[order], bins[order], side="left")
     ranks = np.empty(len(x))
