@@ -152,6 +152,14 @@ class TestParts:
         assert made.missing == ["undrawable"]
         assert [name for name in made.artifacts["ice"] if name.endswith(".png")] == ["one.png", "two.png"]
 
+    def test_tables_that_are_no_parquet_are_named(self, job: FakeJobContext, monkeypatch: pytest.MonkeyPatch) -> None:
+        def refuse(*_arguments: object) -> bytes:
+            raise ValueError("no such type")
+
+        monkeypatch.setattr(explanation, "records", refuse)
+        made = self.explain(job, monkeypatch, {}, ["one"])
+        assert (made.missing, made.artifacts) == (["tables.ice.parquet"], {"ice": ["one.json", "one.png"]})
+
     def test_without_any_part_there_are_no_tables(self, job: FakeJobContext, monkeypatch: pytest.MonkeyPatch) -> None:
         failures = {name: H2OError(500, "", "boom") for name in ("one", "two", "three")}
         assert self.explain(job, monkeypatch, failures).artifacts == {}

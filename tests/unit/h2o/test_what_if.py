@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from tasks.contracts import LeaderboardEntry
-from tests.unit.h2o.fake_client import FakeClient
+from tests.unit.h2o.fake_client import Answer, FakeClient, h2o_job
 from workers.runtimes.h2o_automl import changed_rows, test_frame, what_if
 from workers.runtimes.h2o_automl.keys import RunKeys
 from workers.runtimes.h2o_automl.pictures.what_if import draw_ice, draw_models
@@ -51,7 +51,7 @@ def test_many_numbers_are_spread_evenly() -> None:
     assert (float(points[0]), float(points[-1])) == (0, 99)
 
 
-@pytest.mark.parametrize(("columns", "most"), [(2, 50), (500, 10), (5001, 0)])
+@pytest.mark.parametrize(("columns", "most"), [(2, 50), (500, 10), (5001, 1)])
 def test_a_wide_table_is_asked_about_fewer_features(columns: int, most: int) -> None:
     frame = frame_of(
         {f"x{n}": Column(f"x{n}", "real", ()) for n in range(columns)} | {"y": Column("y", "enum", ("a",))}
@@ -70,6 +70,28 @@ def test_a_frame_is_read_row_by_row(tmp_path: Path) -> None:
     assert [row["a"] for row in frame.rows_of("key", tmp_path, every=4)] == ["0", "4", "8"]
     assert frame.values(["b", "a"], tmp_path)[:2] == [["x", "0"], ["x", "1"]]
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_missing_value_alone_in_its_row_is_one(tmp_path: Path) -> None:
+    frame = frame_of({}, client=FakeClient({"GET /3/DownloadDataset": lambda: b"predict\n1\n\n3\n"}))
+    assert frame.values(["predict"], tmp_path) == [["1"], [""], ["3"]]
+    assert frame.rows_of("key", tmp_path)[1] == {"predict": ""}
+
+
+def test_models_are_asked_before_the_first_is_waited_for(tmp_path: Path) -> None:
+    frames = [b"predict,no,p1\nno,0.75,0.25\n", b"predict,no,p1\n1,0.5,0.5\n"]
+    answers: dict[str, Answer] = {"GET /3/DownloadDataset": lambda: frames.pop(0)}
+    for place, model in enumerate(("GBM", "GLM")):
+        job = h2o_job(f"job{place}", "DONE")
+        answers |= {
+            f"POST /4/Predictions/models/{model}/frames/rows": lambda job=job: job,
+            f"GET /3/Jobs/job{place}": lambda job=job: {"jobs": [job]},
+            f"DELETE /3/DKV/rows_predicted_{place}": lambda: None,
+        }
+    client = FakeClient(answers)
+    found = frame_of({}, client=client).predicted(["GBM", "GLM"], "rows", [None, "1", "no"], tmp_path)
+    assert found == [[["no", "0.25", "0.75"]], [["1", "0.5", "0.5"]]]
+    assert [call.split()[0] for call in client.asked] == ["POST", "POST", *["GET"] * 4, "DELETE", "DELETE"]
 
 
 def frame_of(columns: dict[str, Column], rows: int = 100, client: FakeClient | None = None) -> test_frame.TestFrame:

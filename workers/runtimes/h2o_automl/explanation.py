@@ -62,9 +62,7 @@ def explain(job: JobContext, subject: Subject, report: Callable[[float, str], No
                     _save(job, made, part, found.table, picture)
                     tables.setdefault(part.role, []).append((part.feature, found.table))
     for role, of_role in tables.items():
-        name = records_artifact(role)
-        job.save_artifact(name, records(role, of_role), PARQUET_TYPE)
-        made.artifacts[role].append(name)
+        _save_records(job, made, role, of_role)
     return made
 
 
@@ -98,3 +96,15 @@ def _save(job: JobContext, made: Explanation, part: Part, table: Table, picture:
     job.save_artifact(f"{part.name}.png", picture, "image/png")
     made.artifacts.setdefault(part.role, []).extend([f"{part.name}.json", f"{part.name}.png"])
     made.pictures.append(Picture(part.role, table, picture))
+
+
+def _save_records(job: JobContext, made: Explanation, role: str, tables: Sequence[tuple[str, Table]]) -> None:
+    name = records_artifact(role)
+    try:
+        content = records(role, tables)
+    except PART_FAILURES as exc:
+        job.log(f"The explanation lacks {name}: {exc}", "warning")
+        made.missing.append(name)
+        return
+    job.save_artifact(name, content, PARQUET_TYPE)
+    made.artifacts[role].append(name)

@@ -67,7 +67,7 @@ def affordable(players: int, columns: int) -> tuple[int, int]:
     """How many rows to explain, and by how many pairs of orders, so that the changed rows stay a small table."""
     most = MOST_CELLS // ((players + 1) * max(columns, 1) * 2)
     pairs = max(1, min(ORDER_PAIRS, most // ROWS))
-    return min(ROWS, most // pairs), pairs
+    return max(1, min(ROWS, most // pairs)), pairs
 
 
 def drawn_orders(random: np.random.Generator, rows: int, pairs: int, players: int) -> npt.NDArray[np.int64]:

@@ -139,8 +139,9 @@ def models_table(answers: Answers, place: int) -> Table:
 
 
 def most_features(frame: TestFrame, response: str) -> int:
-    """Of how many features may be asked: of a table with very many columns of few, or none."""
-    return min(MOST_FEATURES, MOST_CELLS // (max(len(given_columns(frame, response)), 1) * FEWEST_ROWS * POINTS))
+    """Of how many features may be asked: of a table with very many columns of few."""
+    affordable = MOST_CELLS // (max(len(given_columns(frame, response)), 1) * FEWEST_ROWS * POINTS)
+    return max(1, min(MOST_FEATURES, affordable))
 
 
 def points_of(feature: Column, values: Sequence[str]) -> list[str]:
