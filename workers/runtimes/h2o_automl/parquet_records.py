@@ -25,7 +25,7 @@ _MATRICES = {
 # Where the tables about one feature have its values, under its name.
 _VALUES_AT = {"partial_dependence": 1, "ice": 1}
 # Columns that hold texts even where all of them are missing.
-_TEXTS = frozenset({"class", "feature", "value", "group"})
+_TEXTS = frozenset({"class", "feature", "value"})
 
 
 def records_artifact(role: str) -> str:
