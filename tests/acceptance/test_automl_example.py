@@ -79,6 +79,7 @@ def assert_artifacts(artifacts: list, files: list[Path]) -> None:  # type: ignor
     ):
         assert {f"{plot}.png", f"{plot}.json"} <= names
     assert {"model.zip", "event_log.json", "partial_dependence_x2.png"} <= names
+    assert {"leaderboard.csv", "leaderboard.parquet", "tables.ice.parquet"} <= names
     for file in files:
         content = file.read_bytes()
         if file.suffix == ".png":

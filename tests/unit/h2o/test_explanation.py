@@ -14,7 +14,7 @@ from tasks.tabular import ConfusionMatrix
 from tests.fakes.job_context import FakeJobContext, LeaseLost
 from tests.unit.h2o.fake_client import FakeClient
 from workers.runtimes.h2o_automl import explanation, test_frame
-from workers.runtimes.h2o_automl.explained_parts import Answer, Once, Part
+from workers.runtimes.h2o_automl.explained_parts import Answer, Once, Part, by_importance
 from workers.runtimes.h2o_automl.failures import H2OError
 from workers.runtimes.h2o_automl.keys import RunKeys
 from workers.runtimes.h2o_automl.leader_quality import confusion_table
@@ -218,6 +218,14 @@ class TestOnce:
             with pytest.raises(H2OError, match="boom"):
                 once()
         assert asked == [1]
+
+
+def test_without_importances_features_come_as_they_are() -> None:
+    def fail() -> dict[str, dict[str, float]]:
+        raise H2OError(500, "", "boom")
+
+    assert by_importance(["a", "b"], Once(lambda: {"GBM_1": {"b": 1.0}, "GLM_1": {"a": 0.5, "b": 0.1}})) == ["b", "a"]
+    assert by_importance(["a", "b"], Once(fail)) == ["a", "b"]
 
 
 def test_a_cluster_lost_while_the_sample_is_open_keeps_what_was_made(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -143,11 +143,15 @@ def _explained_features(job: JobContext, subject: Subject, found: Once[Importanc
     most = what_if.most_features(subject.frame, subject.response)
     if len(usable) <= most:
         return usable
-    # If they can't be ranked, the part that shows the importances says why.
-    with suppress(*PART_FAILURES):
-        usable = ranked(found(), usable)
     job.log(f"Partial dependence is shown for the {most} most important of {len(usable)} features.", "warning")
-    return usable[:most]
+    return by_importance(usable, found)[:most]
+
+
+def by_importance(features: list[str], found: Once[Importances]) -> list[str]:
+    """Most important first; as they come where there are no importances, of which their own part says why."""
+    with suppress(*PART_FAILURES):
+        return ranked(found(), features)
+    return features
 
 
 def _confusion(subject: Subject) -> Answer | None:
@@ -217,7 +221,7 @@ def _learning(subject: Subject) -> Answer | None:
 
 
 def _contributions(job: JobContext, subject: Subject, found: Once[Importances]) -> Answer:
-    features = ranked(found(), subject.usable_features)
+    features = by_importance(subject.usable_features, found)
     classes = subject.explained_classes
     table = shap_summary(subject.frame, subject.entries[0], features, subject.response, classes, job.scratch)
     return Answer(table, lambda: draw_contributions(table, subject.leader))
