@@ -12,6 +12,11 @@ _PROC = Path("/proc")
 _CGROUPS = Path("/sys/fs/cgroup")
 # Neither program text nor mapped files: those the kernel drops by itself when memory is short.
 _OWN = (b"RssAnon:", b"RssShmem:", b"VmSwap:")
+# Of both versions of control groups: the limit, what is used, and how much of that is files.
+_ACCOUNTS = (
+    ("memory.max", "memory.current", b"file"),
+    ("memory.limit_in_bytes", "memory.usage_in_bytes", b"total_cache"),
+)
 _OWN_SHARES = (b"Pss_Anon:", b"Pss_Shmem:", b"SwapPss:")
 
 
@@ -29,6 +34,18 @@ def container_bytes(proc: Path = _PROC, cgroups: Path = _CGROUPS) -> int | None:
                 limits.append(int((directory / name).read_text()))
     smallest = min(limits, default=machine_bytes())
     return smallest if smallest < machine_bytes() else None
+
+
+def available_bytes(proc: Path = _PROC, cgroups: Path = _CGROUPS) -> int | None:
+    """What this machine, or our control groups if they leave less, can still give; None where the system doesn't tell.
+    What only caches files counts as free."""
+    free = [_field(proc / "meminfo", b"MemAvailable:") << 10]
+    for directory in _own_groups(proc, cgroups):
+        for limit, used, cached in _ACCOUNTS:
+            with contextlib.suppress(OSError, ValueError):
+                left = int((directory / limit).read_text()) - int((directory / used).read_text())
+                free.append(left + _field(directory / "memory.stat", cached))
+    return max(0, min(free)) if free[0] else None
 
 
 def kernel_kills(proc: Path = _PROC, cgroups: Path = _CGROUPS) -> int:

@@ -55,14 +55,15 @@ def h2o_finding(surroundings: Surroundings) -> Finding | None:
         return None
     try:
         announced = json.loads(surroundings.h2o_cluster_file.read_text(encoding="utf-8"))
-        url, version = str(announced["url"]), str(announced["version"])
+        url, version, nodes = str(announced["url"]), str(announced["version"]), len(announced["pids"])
     except FileNotFoundError:
         return None if not surroundings.h2o_cluster_file.parent.is_dir() else _h2o_away()
     except (OSError, ValueError, KeyError, TypeError) as exc:
         return fail("h2o", f"What the H2O cluster announced can't be read ({type(exc).__name__}).", _H2O_ADVICE)
     if _status(url) is None:
         return _h2o_away()
-    return ok("h2o", f"The embedded H2O cluster (version {version}) answers.")
+    of_nodes = f" of {nodes} nodes" if nodes > 1 else ""
+    return ok("h2o", f"The embedded H2O cluster{of_nodes} (version {version}) answers.")
 
 
 def flower_finding(flower_url: str) -> Finding:

@@ -101,7 +101,7 @@ def _is_announced(program: Program, _client: Client, _process: psutil.Process) -
         cluster = json.loads((program.home / "h2o" / "cluster.json").read_text())
     except FileNotFoundError:
         return False
-    return java is not None and bool(cluster["pid"] == java.pid)
+    return java is not None and bool(cluster["pids"] == [java.pid])
 
 
 def _runs(_program: Program, _client: Client, process: psutil.Process) -> bool:

@@ -14,8 +14,9 @@ from turnout.stack import Stack, StackError, StackSettings, ToldToEnd
 @click.option("--home", type=click.Path(path_type=Path), help="Where data and logs lie; TURNOUT_HOME, else ./.turnout.")
 @click.option("--api-port", type=int, help="Default: TURNOUT_API_PORT, else 8400.")
 @click.option("--redis-port", type=int, help="Default: TURNOUT_REDIS_PORT, else 8401.")
-@click.option("--h2o-port", type=int, help="Default: TURNOUT_H2O_PORT, else 8402; the port above it is used too.")
+@click.option("--h2o-port", type=int, help="Default: TURNOUT_H2O_PORT, else 8402; each node uses two.")
 @click.option("--flower-port", type=int, help="Default: TURNOUT_FLOWER_PORT, else 5555.")
+@click.option("--h2o-nodes", type=int, help="How many JVMs form the H2O cluster; TURNOUT_H2O_NODES, else 1.")
 @click.option("--h2o-slots", type=int, help="How many H2O jobs run at once; TURNOUT_H2O_SLOTS, else 1.")
 def up(**given: Any) -> None:
     """Start API, broker, workers, H2O and Flower on this machine, and end them all with Ctrl-C."""

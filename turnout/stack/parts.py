@@ -77,8 +77,10 @@ class Parts:
         return self._python("api", "api", environment=environment)
 
     def keeper(self) -> Child:
-        arguments = ["--home", str(self._home), "--port", str(self._settings.h2o_port)]
-        environment = {**self._environment, **_given("TURNOUT_H2O_MEMORY", "TURNOUT_H2O_JVM_OPTIONS")}
+        settings = self._settings
+        arguments = ["--home", str(self._home), "--port", str(settings.h2o_port), "--nodes", str(settings.h2o_nodes)]
+        chosen = _given("TURNOUT_H2O_MEMORY", "TURNOUT_H2O_JVM_OPTIONS", "TURNOUT_H2O_RECYCLE_AFTER")
+        environment = {**self._environment, **chosen}
         return self._python("h2o-keeper", "workers.h2o_keeper", *arguments, environment=environment)
 
     def worker(self, queue: str, *arguments: str) -> Child:

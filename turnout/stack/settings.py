@@ -8,6 +8,7 @@ from turnout.stack.durations import seconds_of
 from turnout.stack.errors import StackError
 
 _HIGHEST_PORT = 65535
+_MOST_H2O_NODES = 64
 
 
 def _number(variable: str, default: int) -> int:
@@ -37,6 +38,7 @@ class StackSettings:
     redis_port: int = field(default_factory=lambda: _number("TURNOUT_REDIS_PORT", 8401))
     h2o_port: int = field(default_factory=lambda: _number("TURNOUT_H2O_PORT", 8402))
     flower_port: int = field(default_factory=lambda: _number("TURNOUT_FLOWER_PORT", 5555))
+    h2o_nodes: int = field(default_factory=lambda: _number("TURNOUT_H2O_NODES", 1))
     h2o_slots: int = field(default_factory=lambda: _number("TURNOUT_H2O_SLOTS", 1))
     broker_url: str | None = field(default_factory=lambda: os.environ.get("TURNOUT_BROKER_URL") or None)
     h2o_url: str | None = field(default_factory=lambda: os.environ.get("TURNOUT_H2O_URL") or None)
@@ -46,6 +48,11 @@ class StackSettings:
         for part, (how, port) in self.ports().items():
             if not 1 <= port <= _HIGHEST_PORT:
                 raise StackError(f"{port} is no port for {part}: choose one from 1 to {_HIGHEST_PORT} with {how}.")
+        if not 1 <= self.h2o_nodes <= _MOST_H2O_NODES:
+            raise StackError(
+                f"{self.h2o_nodes} is no number of H2O nodes: give --h2o-nodes or TURNOUT_H2O_NODES 1 to "
+                f"{_MOST_H2O_NODES}."
+            )
         if self.h2o_slots < 1:
             raise StackError(
                 f"{self.h2o_slots} H2O slots can run nothing: give --h2o-slots or TURNOUT_H2O_SLOTS 1 or more."
@@ -61,6 +68,8 @@ class StackSettings:
             wanted["Redis"] = ("--redis-port or TURNOUT_REDIS_PORT", self.redis_port)
         if self.h2o_url is None:
             how = "--h2o-port or TURNOUT_H2O_PORT"
-            wanted["H2O"] = (how, self.h2o_port)
-            wanted["H2O's second port"] = (how, self.h2o_port + 1)
+            for node in range(self.h2o_nodes):
+                name = "H2O" if node == 0 else f"H2O node {node + 1}"
+                wanted[name] = (how, self.h2o_port + 2 * node)
+                wanted[f"{name}'s second port"] = (how, self.h2o_port + 2 * node + 1)
         return wanted

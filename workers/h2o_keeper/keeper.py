@@ -1,4 +1,4 @@
-"""Starts the JVM, announces the cluster once it is healthy, and starts it again when it dies."""
+"""Starts the JVMs, announces the cluster once it is healthy, and starts all of it again when one of them dies."""
 
 import fcntl
 import logging
@@ -8,15 +8,17 @@ import socket
 import subprocess
 import threading
 import time
-from dataclasses import replace
+from collections.abc import Sequence
+from enum import Enum, auto
 from pathlib import Path
 from typing import TextIO
 
-import httpx
-
 from workers.h2o_keeper import jvm
-from workers.h2o_keeper.jvm import JvmSettings, KeeperError
+from workers.h2o_keeper.cloud import Door, HealthWatch, ask
+from workers.h2o_keeper.jvm import LOOPBACK, JvmSettings, KeeperError
 from workers.h2o_keeper.layout import ClusterFile, Layout
+from workers.h2o_keeper.recycling import Recycler
+from workers.memory import available_bytes
 
 log = logging.getLogger("turnout.h2o_keeper")
 
@@ -25,23 +27,37 @@ STOP_SECONDS = 7.0
 PORT_FREE_SECONDS = 5.0
 FIRST_BACKOFF_SECONDS = 0.5
 LONGEST_BACKOFF_SECONDS = 30.0
-ASK_EVERY_SECONDS = 10.0
-# A cluster that trains on all cores may be slow to answer, but not this slow.
-HANGS_AFTER_SECONDS = 120.0
-# A JVM that served this long was sound, so its death doesn't lengthen the pause before the next start.
+LOOK_SECONDS = 0.2
+# Between two jobs of a slot that has always work, nobody uses the cluster for no longer than this.
+IDLE_LOOK_SECONDS = 0.02
+# A cluster that served this long was sound, so its death doesn't lengthen the pause before the next start.
 SOUND_SECONDS = 60.0
+
+Process = subprocess.Popen[bytes]
+
+
+class End(Enum):
+    """Why a cluster's life is over. ``LOST``: one of its nodes died or hangs, and it can't go on without."""
+
+    TOLD = auto()
+    LOST = auto()
+    RECYCLED = auto()
 
 
 class Keeper:
-    """Runs one cluster under ``home`` until ``stopping`` is set. Use it from the main thread: the JVM dies with it."""
+    """Runs one cluster under ``home`` until ``stopping`` is set. Use it from the main thread: the JVMs die with it.
 
-    def __init__(self, home: Path, settings: JvmSettings, stopping: threading.Event) -> None:
+    A cluster that left more than ``recycle_after`` objects behind is replaced while nobody uses it.
+    """
+
+    def __init__(self, home: Path, settings: JvmSettings, stopping: threading.Event, recycle_after: int) -> None:
         self._layout = Layout(home / "h2o")
         self._settings = settings
         self._stopping = stopping
+        self._recycle_after = recycle_after
 
     def run(self) -> None:
-        """Keep a JVM running until told to stop. Raises ``KeeperError`` if none can ever start here."""
+        """Keep a cluster running until told to stop. Raises ``KeeperError`` if none can ever start here."""
         self._layout.root.mkdir(parents=True, exist_ok=True, mode=0o700)
         with self._layout.lock_file.open("w") as lock:
             _take_lock(lock, self._layout.root)
@@ -50,134 +66,112 @@ class Keeper:
             backoff = FIRST_BACKOFF_SECONDS
             while not self._stopping.is_set():
                 began = time.monotonic()
-                self._run_once()
-                if time.monotonic() - began > SOUND_SECONDS:
+                end = self._run_once()
+                if end is End.RECYCLED or time.monotonic() - began > SOUND_SECONDS:
                     backoff = FIRST_BACKOFF_SECONDS
                 self._stopping.wait(backoff)
                 backoff = min(backoff * 2, LONGEST_BACKOFF_SECONDS)
 
-    def _run_once(self) -> None:
+    def _run_once(self) -> End:
         password = secrets.token_urlsafe(24)
-        process = jvm.start(self._settings, self._layout, password)
-        log.info("h2o_starting pid=%d port=%d", process.pid, self._settings.port)
+        # Before the JVMs take any of it.
+        available = available_bytes()
+        nodes = jvm.start(self._settings, self._layout, password)
+        log.info("h2o_starting pids=%s port=%d", [node.pid for node in nodes], self._settings.port)
+        doors = [
+            Door(f"http://{LOOPBACK}:{self._settings.rest_port(number)}", jvm.USER, password)
+            for number in range(1, len(nodes) + 1)
+        ]
+        end = End.LOST
         try:
-            cluster = self._await_health(process, password)
+            cluster = self._await_health(nodes, doors, available)
             if cluster is not None:
                 self._layout.announce(cluster)
                 log.info("h2o_ready url=%s cluster_id=%s version=%s", cluster.url, cluster.cluster_id, cluster.version)
-                self._await_end(process, cluster)
+                end = self._await_end(nodes, doors)
         finally:
             self._layout.withdraw()
-            _stop(process)
-        if not self._stopping.is_set():
-            log.error("h2o_ended exit_code=%s output=%s", process.returncode, self._layout.output_file)
+            # Nothing is left to save in a cluster that lost a node, and jobs wait for the next one.
+            _end(nodes, STOP_SECONDS if end is not End.LOST or self._stopping.is_set() else 0)
+        if end is End.LOST and not self._stopping.is_set():
+            codes = [node.returncode for node in nodes]
+            log.error("h2o_ended exit_codes=%s output=%s", codes, self._layout.node(1).output_file.parent)
+        return end
 
-    def _await_health(self, process: subprocess.Popen[bytes], password: str) -> ClusterFile | None:
-        """The cluster's data once it answers; None if the JVM ended, was too slow, or the keeper is to stop."""
-        url = f"http://127.0.0.1:{self._settings.port}"
+    def _await_health(
+        self, nodes: Sequence[Process], doors: Sequence[Door], available: int | None
+    ) -> ClusterFile | None:
+        """The cluster's data once every node answers and sees all the others; None if one ended, they were too slow, or
+        the keeper is to stop."""
         deadline = time.monotonic() + START_SECONDS
-        with httpx.Client(auth=(jvm.USER, password), timeout=5.0, trust_env=False) as client:
-            while process.poll() is None and not self._stopping.is_set() and time.monotonic() < deadline:
-                cluster = _ask(client, url, password, process.pid)
-                if cluster is not None:
-                    return replace(cluster, url=f"http://{self._settings.host}:{self._settings.port}")
-                self._stopping.wait(0.2)
+        while _all_live(nodes) and not self._stopping.is_set() and time.monotonic() < deadline:
+            cluster = self._ready(nodes, doors, available)
+            if cluster is not None:
+                return cluster
+            self._stopping.wait(LOOK_SECONDS)
         return None
 
-    def _await_end(self, process: subprocess.Popen[bytes], cluster: ClusterFile) -> None:
-        """Return when the JVM has ended or hangs, or the keeper is to stop."""
-        watch = HealthWatch(cluster)
-        watch.start()
+    def _ready(self, nodes: Sequence[Process], doors: Sequence[Door], available: int | None) -> ClusterFile | None:
+        clouds = []
+        for door in doors:
+            with door.client(5.0) as client:
+                cloud = ask(client)
+            if cloud is None or not cloud.healthy or cloud.size != len(nodes):
+                return None
+            clouds.append(cloud)
+        heaps = self._settings.heap_mb << 20
+        return ClusterFile(
+            url=f"http://{self._settings.host}:{self._settings.port}",
+            user=jvm.USER,
+            password=doors[0].password,
+            cluster_id=clouds[0].cluster_id,
+            pids=tuple(node.pid for node in nodes),
+            version=clouds[0].version,
+            outside_bytes=None if available is None else max(0, available - heaps),
+        )
+
+    def _await_end(self, nodes: Sequence[Process], doors: Sequence[Door]) -> End:
+        """Return when a node has ended or hangs, the cluster is to be recycled, or the keeper is to stop."""
+        watches = [HealthWatch(door) for door in doors]
+        recycler = Recycler(self._layout, doors[0], self._recycle_after)
+        for watch in watches:
+            watch.start()
         try:
-            while process.poll() is None and not watch.hangs() and not self._stopping.wait(0.2):
-                pass
+            while _all_live(nodes) and not any(watch.hangs() for watch in watches):
+                due = recycler.is_due(watches[0].cloud)
+                if due and recycler.take_down():
+                    return End.RECYCLED
+                if self._stopping.wait(IDLE_LOOK_SECONDS if due else LOOK_SECONDS):
+                    return End.TOLD
+            return End.LOST
         finally:
-            watch.stop()
+            for watch in watches:
+                watch.stop()
 
     def _wait_for_ports(self) -> None:
         """A JVM that was killed a moment ago may still be giving its memory back, and holds its ports until then."""
         deadline = time.monotonic() + PORT_FREE_SECONDS
-        for port in (self._settings.port, self._settings.port + 1):
+        ports = self._settings.ports
+        for port in ports:
             while not _is_free(port):
                 if time.monotonic() > deadline:
                     raise KeeperError(
-                        f"Port {port} is taken by another program; H2O needs {self._settings.port} and the port after "
-                        "it: choose another with --port."
+                        f"Port {port} is taken by another program; H2O needs {ports[0]} to {ports[-1]}: "
+                        "choose others with --port."
                     )
                 if self._stopping.wait(0.1):
                     return
 
 
-class HealthWatch:
-    """Asks a cluster for a sign of life, from a thread of its own: an answer may take as long as it likes to fail."""
-
-    def __init__(self, cluster: ClusterFile, patience_seconds: float = HANGS_AFTER_SECONDS) -> None:
-        self._cluster = cluster
-        self._patience_seconds = patience_seconds
-        self._last_answer = time.monotonic()
-        self._ended = threading.Event()
-
-    def start(self) -> None:
-        threading.Thread(target=self._loop, name="watch-health", daemon=True).start()
-
-    def stop(self) -> None:
-        self._ended.set()
-
-    def hangs(self) -> bool:
-        """Whether the cluster has not been healthy for long, as when it is deadlocked or only collects garbage."""
-        return time.monotonic() - self._last_answer > self._patience_seconds
-
-    def _loop(self) -> None:
-        cluster = self._cluster
-        with httpx.Client(auth=(cluster.user, cluster.password), timeout=10.0, trust_env=False) as client:
-            while not self._ended.wait(min(ASK_EVERY_SECONDS, self._patience_seconds / 3)):
-                if _is_healthy(client, cluster):
-                    self._last_answer = time.monotonic()
-
-
-def _is_healthy(client: httpx.Client, cluster: ClusterFile) -> bool:
-    try:
-        answer = client.get(f"{cluster.url}/3/Cloud", params={"skip_ticks": "true"})
-    except httpx.TransportError:
-        return False
-    if answer.status_code != 200:
-        return False
-    cloud = answer.json()
-    return bool(cloud["cloud_healthy"] and cloud["consensus"])
-
-
-def _ask(client: httpx.Client, url: str, password: str, pid: int) -> ClusterFile | None:
-    try:
-        answer = client.get(f"{url}/3/Cloud")
-    except httpx.TransportError:
-        return None
-    if answer.status_code == 401:
-        raise KeeperError(f"Another H2O answers at {url}; choose another port with --port.")
-    if answer.status_code != 200:
-        return None
-    cloud = answer.json()
-    if cloud["version"] != jvm.REQUIRED_VERSION:
-        raise KeeperError(
-            f"H2O {cloud['version']} is installed but Turnout needs {jvm.REQUIRED_VERSION} exactly: "
-            f"pip install h2o=={jvm.REQUIRED_VERSION}."
-        )
-    if not (cloud["cloud_healthy"] and cloud["consensus"]):
-        return None
-    return ClusterFile(
-        url=url,
-        user=jvm.USER,
-        password=password,
-        cluster_id=answer.headers["X-h2o-cluster-id"],
-        pid=pid,
-        version=cloud["version"],
-    )
+def _all_live(nodes: Sequence[Process]) -> bool:
+    return all(node.poll() is None for node in nodes)
 
 
 def _is_free(port: int) -> bool:
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            probe.bind(("127.0.0.1", port))
+            probe.bind((LOOPBACK, port))
         except OSError:
             return False
         return True
@@ -192,10 +186,15 @@ def _take_lock(lock: TextIO, root: Path) -> None:
     lock.flush()
 
 
-def _stop(process: subprocess.Popen[bytes]) -> None:
-    process.terminate()
-    try:
-        process.wait(STOP_SECONDS)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()
+def _end(nodes: Sequence[Process], seconds: float) -> None:
+    """SIGTERM to all nodes, SIGKILL after so many seconds; returns when all are dead."""
+    for node in nodes:
+        node.terminate()
+    deadline = time.monotonic() + seconds
+    for node in nodes:
+        try:
+            node.wait(max(0.0, deadline - time.monotonic()))
+        except subprocess.TimeoutExpired:
+            node.kill()
+    for node in nodes:
+        node.wait()

@@ -1,4 +1,4 @@
-"""The keeper: who may reach its cluster, and who dies with whom."""
+"""The keeper: who dies with whom, and what replaces it."""
 
 import os
 import signal
@@ -8,8 +8,6 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-import httpx
-import psutil
 import pytest
 
 from tasks.errors import ClusterLost
@@ -17,8 +15,7 @@ from tests.contract.h2o.conftest import long_spec, quick_spec, train
 from tests.contract.h2o.keeper_process import KeeperProcess, environment, free_port_pair, wait_until
 from tests.fakes.job_context import FakeJobContext
 from tests.processes import pid_lives
-from workers.h2o_keeper.keeper import HealthWatch
-from workers.h2o_keeper.layout import ClusterFile
+from workers.h2o_keeper.cloud import Door, HealthWatch
 from workers.runtimes.h2o_automl import create
 
 
@@ -33,59 +30,6 @@ def own_keeper(tmp_path: Path) -> Iterator[KeeperProcess]:
             started.stop()
 
 
-def test_the_cluster_listens_on_loopback_only(keeper: KeeperProcess) -> None:
-    jvm = psutil.Process(int(keeper.cluster()["pid"]))
-    listening = {
-        (found.laddr.ip.removeprefix("::ffff:"), found.laddr.port)
-        for found in jvm.net_connections()
-        if found.status == psutil.CONN_LISTEN
-    }
-    assert listening == {("127.0.0.1", keeper.port), ("127.0.0.1", keeper.port + 1)}
-
-
-@pytest.mark.parametrize("path", ["/3/Cloud", "/3/Ping", "/3/Logs/nodes/0/files/info", "/flow/index.html"])
-def test_nothing_answers_without_the_password(keeper: KeeperProcess, path: str) -> None:
-    url = keeper.cluster()["url"] + path
-    assert httpx.get(url).status_code == 401
-    assert httpx.get(url, auth=("turnout", "wrong")).status_code == 401
-
-
-def test_the_password_is_only_its_owners_to_read(keeper: KeeperProcess) -> None:
-    for path in (keeper.cluster_file, keeper.home / "h2o" / "realm.properties"):
-        assert path.stat().st_mode & 0o777 == 0o600
-    jvm = psutil.Process(int(keeper.cluster()["pid"]))
-    assert keeper.cluster()["password"] not in " ".join(jvm.cmdline())
-
-
-def test_no_path_can_be_imported(keeper: KeeperProcess) -> None:
-    cluster = keeper.cluster()
-    with httpx.Client(base_url=cluster["url"], auth=(cluster["user"], cluster["password"])) as http:
-        for path in ("/etc/passwd", str(keeper.cluster_file), "relative.csv", "/etc/ssl"):
-            answer = http.get("/3/ImportFiles", params={"path": path})
-            assert answer.status_code >= 400 or not answer.json()["files"], path
-
-
-def test_the_environment_of_the_jvm_is_next_to_empty(keeper: KeeperProcess) -> None:
-    jvm = psutil.Process(int(keeper.cluster()["pid"]))
-    assert set(jvm.environ()) <= {
-        "PATH",
-        "HOME",
-        "LANG",
-        "LC_CTYPE",
-        "JAVA_HOME",
-        "CUDA_VISIBLE_DEVICES",
-        "OMP_WAIT_POLICY",
-        "PWD",
-        "NLSPATH",
-    }
-
-
-def test_flow_is_off(keeper: KeeperProcess) -> None:
-    cluster = keeper.cluster()
-    auth = (cluster["user"], cluster["password"])
-    assert httpx.get(cluster["url"] + "/flow/index.html", auth=auth).status_code == 404
-
-
 def test_a_taken_port_is_said(tmp_path: Path) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
@@ -95,7 +39,7 @@ def test_a_taken_port_is_said(tmp_path: Path) -> None:
         ended = subprocess.run(command, env=environment(), capture_output=True, text=True, timeout=60, check=False)
     assert ended.returncode == 1
     assert ended.stderr.strip() == (
-        f"Port {port} is taken by another program; H2O needs {port} and the port after it: choose another with --port."
+        f"Port {port} is taken by another program; H2O needs {port} to {port + 1}: choose others with --port."
     )
 
 
@@ -113,7 +57,7 @@ def test_a_killed_jvm_is_replaced_and_its_training_runs_again(
     first = own_keeper.await_cluster()
     h2o = create({"cluster_file": str(own_keeper.cluster_file)})
     job = FakeJobContext(tmp_path / "one", tables)
-    job.on_leaderboard = lambda _board: os.kill(int(first["pid"]), signal.SIGKILL)
+    job.on_leaderboard = lambda _board: os.kill(first["pids"][0], signal.SIGKILL)
     with pytest.raises(ClusterLost):
         train(long_spec(), job, h2o)
 
@@ -125,28 +69,27 @@ def test_a_killed_jvm_is_replaced_and_its_training_runs_again(
     assert second["password"] != first["password"]
 
     assert own_keeper.stop() == 0
-    assert not pid_lives(int(second["pid"]))
+    assert not pid_lives(second["pids"][0])
     assert not own_keeper.cluster_file.exists()
 
 
 def test_the_jvm_dies_with_a_killed_keeper(own_keeper: KeeperProcess) -> None:
     first = own_keeper.await_cluster()
-    jvm = int(first["pid"])
+    (jvm,) = first["pids"]
     own_keeper.process.kill()
     own_keeper.process.wait()
     wait_until(lambda: not pid_lives(jvm), "the JVM had died with its keeper")
     after = KeeperProcess(own_keeper.home, own_keeper.port, "512m")
     try:
-        assert int(after.await_cluster(first["cluster_id"])["pid"]) != jvm
+        assert after.await_cluster(first["cluster_id"])["pids"] != [jvm]
     finally:
         after.stop()
 
 
 def test_a_jvm_that_hangs_is_noticed(own_keeper: KeeperProcess) -> None:
     found = own_keeper.await_cluster()
-    pid = int(found["pid"])
-    cluster = ClusterFile(**{**found, "pid": pid})  # type: ignore[arg-type]
-    watch = HealthWatch(cluster, patience_seconds=3)
+    (pid,) = found["pids"]
+    watch = HealthWatch(Door(found["url"], found["user"], found["password"]), patience_seconds=3)
     watch.start()
     try:
         assert not watch.hangs()
@@ -159,5 +102,5 @@ def test_a_jvm_that_hangs_is_noticed(own_keeper: KeeperProcess) -> None:
 
 
 def test_what_the_last_jvm_said_is_kept(own_keeper: KeeperProcess) -> None:
-    os.kill(int(own_keeper.await_cluster()["pid"]), signal.SIGKILL)
+    os.kill(own_keeper.await_cluster()["pids"][0], signal.SIGKILL)
     wait_until((own_keeper.home / "h2o" / "jvm.log.1").exists, "the old log was kept")

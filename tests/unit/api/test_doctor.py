@@ -138,10 +138,11 @@ def test_a_worker_s_clock(ahead: int, status: str) -> None:
     assert status == "ok" or ("ahead of" in finding.message) is (ahead > 0)
 
 
-def announced(directory: Path, url: str) -> Path:
-    (directory / "h2o").mkdir()
+def announced(directory: Path, url: str, *pids: int) -> Path:
+    (directory / "h2o").mkdir(exist_ok=True)
     place = directory / "h2o" / "cluster.json"
-    place.write_text(json.dumps({"url": url, "version": "3.46.0.11", "password": "secret", "user": "u"}))
+    cluster = {"url": url, "version": "3.46.0.11", "password": "secret", "user": "u", "pids": pids or (1,)}
+    place.write_text(json.dumps(cluster))
     return place
 
 
@@ -158,6 +159,7 @@ def test_the_embedded_cluster(tmp_path: Path, other: Answers) -> None:
     other.status = 401
     healthy = h2o(place)
     assert (healthy.status, healthy.message) == (Status.OK, "The embedded H2O cluster (version 3.46.0.11) answers.")
+    assert "cluster of 2 nodes (version" in h2o(announced(tmp_path, other.url, 1, 2)).message
     place.write_text("{")
     assert h2o(place).status is Status.FAIL
     place.unlink()

@@ -1,6 +1,7 @@
 """What each process is told."""
 
 import subprocess
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -60,8 +61,11 @@ def test_the_api_hears_where_h2o_is_without_its_password(monkeypatch: pytest.Mon
 def test_the_keeper_hears_of_its_jvm(parts: Parts, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TURNOUT_H2O_MEMORY", "3g")
     monkeypatch.setenv("TURNOUT_H2O_JVM_OPTIONS", "")
+    monkeypatch.setenv("TURNOUT_H2O_RECYCLE_AFTER", "7")
     told = parts.keeper().environment
     assert (told["TURNOUT_H2O_MEMORY"], told["TURNOUT_H2O_JVM_OPTIONS"]) == ("3g", "")
+    assert told["TURNOUT_H2O_RECYCLE_AFTER"] == "7"
+    assert ("--nodes", "1") in pairwise(parts.keeper().command)
 
 
 @pytest.mark.parametrize("name", ["Größe", 'a "quoted" one', "back\\slash", "it's $HOME # here", "日本"])

@@ -14,6 +14,8 @@ from turnout.stack.durations import seconds_of
         ("TURNOUT_FLOWER_PORT", "0"),
         ("TURNOUT_H2O_PORT", "65535"),
         ("TURNOUT_H2O_SLOTS", "0"),
+        ("TURNOUT_H2O_NODES", "0"),
+        ("TURNOUT_H2O_NODES", "65"),
         ("TURNOUT_GRACE", "soon"),
     ],
 )
@@ -29,6 +31,16 @@ def test_an_empty_variable_counts_as_none(monkeypatch: pytest.MonkeyPatch) -> No
     settings = StackSettings()
     assert (settings.home, settings.api_port, settings.grace_seconds) == (Path(".turnout"), 8400, 5)
     assert (settings.broker_url, settings.h2o_url) == (None, None)
+
+
+def test_each_h2o_node_takes_two_ports(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TURNOUT_H2O_NODES", "2")
+    monkeypatch.setenv("TURNOUT_H2O_PORT", "9000")
+    found = {part: port for part, (_how, port) in StackSettings().ports().items() if part.startswith("H2O")}
+    assert list(found.values()) == [9000, 9001, 9002, 9003]
+    assert list(found)[-1] == "H2O node 2's second port"
+    with pytest.raises(StackError, match="TURNOUT_H2O_PORT"):
+        StackSettings(h2o_port=65_533)
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from workers import placement
-from workers.memory import container_bytes, family, in_words, kernel_kills, machine_bytes, used_bytes
+from workers.memory import available_bytes, container_bytes, family, in_words, kernel_kills, machine_bytes, used_bytes
 from workers.memory_watch import MemoryWatch, RunnerMemory
 from workers.placement import default_memory
 
@@ -49,6 +49,38 @@ def test_the_limit_of_a_container(
 def test_no_control_groups(tmp_path: Path) -> None:
     assert container_bytes(tmp_path, tmp_path) is None
     assert kernel_kills(tmp_path, tmp_path) == 0
+
+
+@pytest.mark.parametrize(
+    ("groups", "files", "available"),
+    [
+        ("0::/", {}, 8_000 << 10),
+        ("0::/", {"memory.max": "max", "memory.current": "5"}, 8_000 << 10),
+        ("0::/a", {"a/memory.max": "6000", "a/memory.current": "5000", "a/memory.stat": "anon 1\nfile 300\n"}, 1_300),
+        ("0::/a", {"a/memory.max": "6000", "a/memory.current": "7000"}, 0),
+        (
+            "4:memory:/x",
+            {
+                "memory/x/memory.limit_in_bytes": "6000",
+                "memory/x/memory.usage_in_bytes": "5000",
+                "memory/x/memory.stat": "cache 1\ntotal_cache 200\n",
+            },
+            1_200,
+        ),
+    ],
+)
+def test_what_is_left_of_a_machine_or_a_container(
+    tmp_path: Path, plant: Plant, groups: str, files: dict[str, str], available: int
+) -> None:
+    plant("proc/meminfo", "MemTotal:       16000 kB\nMemAvailable:    8000 kB\n")
+    plant("proc/self/cgroup", groups + "\n")
+    for name, text in files.items():
+        plant(f"cgroups/{name}", text + "\n")
+    assert available_bytes(tmp_path / "proc", tmp_path / "cgroups") == available
+
+
+def test_a_system_that_does_not_tell_what_is_left(tmp_path: Path) -> None:
+    assert available_bytes(tmp_path, tmp_path) is None
 
 
 @pytest.mark.parametrize(
