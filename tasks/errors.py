@@ -46,6 +46,12 @@ class UpstreamError(RetryableJobError):
     code = "upstream_error"
 
 
+class UpstreamUnfit(PermanentJobError):
+    """A service that the job depends on is one that Turnout can't work with."""
+
+    code = "upstream_error"
+
+
 class StorageError(RetryableJobError):
     """An artifact or a file could not be read or written."""
 

@@ -7,8 +7,12 @@ import pytest
 
 from tasks.errors import ClusterLost, JobCancelled
 from tests.contract.h2o.conftest import MakeJob, ask, left_in, long_spec, quick_spec, train
+from tests.contract.h2o.keeper_process import wait_until
 from tests.fakes.job_context import FakeJobContext
 from workers.runtimes.h2o_automl.client import H2OClient
+from workers.runtimes.h2o_automl.frames import remove_key
+from workers.runtimes.h2o_automl.keys import RunKeys
+from workers.runtimes.h2o_automl.room import Room
 from workers.runtimes.h2o_automl.runtime import H2OAutoMLRuntime
 
 
@@ -30,6 +34,53 @@ def test_two_jobs_at_once_dont_mix(make_job: MakeJob, h2o: H2OAutoMLRuntime, cli
     assert left_in(client, jobs[0].job_id) == []
     assert {result.rsplit("_automl")[0] for result in left_in(client, jobs[1].job_id)}
     assert models[1] <= set(left_in(client))
+
+
+def test_a_job_comes_and_goes_while_one_with_a_longer_id_trains(
+    make_job: MakeJob, h2o: H2OAutoMLRuntime, client: H2OClient
+) -> None:
+    before = sorted(left_in(client))
+    short, long = make_job("job_1"), make_job("job_10")
+
+    def come_and_go(_board: object) -> None:
+        long.on_leaderboard = None
+        train(quick_spec(), short, h2o)
+        _clean_up(h2o, short)
+        long.request("stop")
+
+    long.on_leaderboard = come_and_go
+    kept = train(long_spec(explain=True), long, h2o)
+    assert kept.test_metrics
+    assert kept.explanation_missing == []
+    prefixes = [RunKeys(job.job_id, 1).job_prefix for job in (short, long)]
+    assert [any(name.startswith(prefix) for name in left_in(client)) for prefix in prefixes] == [False, True]
+    _clean_up(h2o, long)
+    assert sorted(left_in(client)) == before
+
+
+def test_a_job_waits_for_the_room_that_another_holds(
+    make_job: MakeJob, h2o: H2OAutoMLRuntime, client: H2OClient, tmp_path: Path
+) -> None:
+    sign, other = tmp_path / "sign", Room(1 << 50).key(RunKeys("e" * 32, 1))
+    sign.write_bytes(b"1")
+    client.upload(sign, other)
+    job = make_job()
+    with ThreadPoolExecutor(1) as pool:
+        ending = pool.submit(train, quick_spec(), job, h2o)
+        try:
+            wait_until(
+                lambda: (
+                    any("Waiting for room in the cluster" in message for _, message, _ in job.reports) or ending.done()
+                ),
+                "the job waited",
+            )
+            assert not any(name.endswith("_train") for name in left_in(client, job.job_id))
+        finally:
+            remove_key(client, other)
+        assert ending.result().models == 1
+    assert any("_room_" in name for name in left_in(client, job.job_id))
+    _clean_up(h2o, job)
+    assert left_in(client, job.job_id) == []
 
 
 def test_ten_jobs_in_a_row_leave_nothing(make_job: MakeJob, h2o: H2OAutoMLRuntime, client: H2OClient) -> None:

@@ -13,6 +13,7 @@ class FakeClient:
     """``answers`` are functions by method and path; an unknown path fails the test."""
 
     cluster_id = "cluster-1"
+    outside_bytes: int | None = None
 
     def __init__(self, answers: dict[str, Answer]) -> None:
         self.answers = answers
@@ -36,8 +37,12 @@ class FakeClient:
     def delete(self, path: str, *, read_seconds: float = 0, **_arguments: object) -> None:
         self._answer(f"DELETE {path}", read_seconds)
 
-    def healthy(self) -> bool:
-        return True
+    def upload(self, path: Path, key: str) -> None:
+        assert path.stat().st_size
+        self._answer(f"UPLOAD {key}")
+
+    def require_health(self) -> None:
+        self.asked.append("HEALTH")
 
     @property
     def as_client(self) -> H2OClient:

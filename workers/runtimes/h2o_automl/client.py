@@ -7,17 +7,21 @@ this package.
 import logging
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import quote
 
 import httpx
 
-from tasks.errors import ClusterLost, JobError, UpstreamError
+from tasks.errors import ClusterLost, JobError, UpstreamError, UpstreamUnfit
 from workers.runtimes.h2o_automl.connection import ClusterAddress, ClusterSource
 from workers.runtimes.h2o_automl.failures import H2OError, plain_message
+from workers.runtimes.h2o_automl.nodes import Nodes
+from workers.runtimes.h2o_automl.overseen import overseen
 
 Json = dict[str, Any]
+T = TypeVar("T")
 
 REQUIRED_VERSION = "3.46.0.11"
 # A JVM under full load, or in a long garbage collection, answers late; a dead one never.
@@ -26,6 +30,10 @@ FIRST_PATIENCE_SECONDS = 2.0
 CONNECT_SECONDS = 5.0
 READ_SECONDS = 60.0
 LONG_READ_SECONDS = 1800.0
+HEALTH_SECONDS = 5.0
+CLOUD_SECONDS = 20.0
+FORMING_SECONDS = 15.0
+_CLOUD = "/3/Cloud"
 
 # httpx logs each request's URL at INFO, which here would be several lines a second.
 logging.getLogger("httpx").setLevel(logging.WARNING)
@@ -40,29 +48,50 @@ class H2OClient:
     ``ClusterLost``. ``guard`` runs just before every call that changes something."""
 
     def __init__(self, source: ClusterSource, guard: Callable[[], None]) -> None:
-        address = source.locate()
-        if address is None:
-            raise ClusterLost("There is no H2O cluster; look at the keeper's log (h2o/jvm.log).")
-        self._source = source
-        self._guard = guard
-        self._address = address
-        self._http = _open(address)
-        self._cluster_id = address.cluster_id
-        self._patience = FIRST_PATIENCE_SECONDS
-        cloud = self.get("/3/Cloud", params={"skip_ticks": "true"})
+        with ExitStack() as opened:
+            opened.enter_context(source.using())
+            address = source.locate()
+            if address is None:
+                raise ClusterLost("There is no H2O cluster; look at the keeper's log (h2o/jvm.log).")
+            self._source = source
+            self._guard = guard
+            self._address = address
+            self._http = opened.enter_context(_open(address))
+            self._cluster_id = address.cluster_id
+            self._patience = FIRST_PATIENCE_SECONDS
+            self._nodes: Nodes | None = None
+            self._nodes = self._look_at_nodes()
+            self._health_due = time.monotonic() + HEALTH_SECONDS
+            self._patience = PATIENCE_SECONDS
+            self._opened = opened.pop_all()
+
+    def _look_at_nodes(self) -> Nodes:
+        cloud = self._cloud()
         if cloud["version"] != REQUIRED_VERSION:
-            raise UpstreamError(
-                f"The H2O cluster runs {cloud['version']}, but Turnout needs {REQUIRED_VERSION} exactly."
+            raise UpstreamUnfit(
+                f"The H2O cluster at {self._address.url} runs {cloud['version']}, but Turnout needs {REQUIRED_VERSION} "
+                "exactly: newer versions refuse to export models. Start that version there, or leave out "
+                "TURNOUT_H2O_URL to use the embedded cluster."
             )
-        self._patience = PATIENCE_SECONDS
+        # The first job locks a cluster: nodes that come later stay outside for good. A keeper has waited for them.
+        if self._address.cluster_id is None and cloud["cloud_uptime_millis"] < FORMING_SECONDS * 1000:
+            raise ClusterLost("The H2O cluster was just started, and its nodes may not all have joined it.")
+        nodes = Nodes(cloud)
+        nodes.require_awake(cloud)
+        return nodes
 
     @property
     def cluster_id(self) -> str:
         """Changes with every start of the cluster (the header ``X-h2o-cluster-id``)."""
         return self._cluster_id or ""
 
+    @property
+    def outside_bytes(self) -> int | None:
+        """What the cluster may take outside of its heaps; None where nobody knows."""
+        return self._address.outside_bytes
+
     def close(self) -> None:
-        self._http.close()
+        self._opened.close()
 
     def get(self, path: str, *, params: dict[str, str] | None = None, read_seconds: float = READ_SECONDS) -> Json:
         return _json(self._send("GET", path, params=params, read_seconds=read_seconds))
@@ -98,6 +127,9 @@ class H2OClient:
 
     def download(self, path: str, target: Path, *, params: dict[str, str] | None = None) -> None:
         """Stream an answer's body to a file."""
+        self._overseen(lambda: self._download(path, target, params))
+
+    def _download(self, path: str, target: Path, params: dict[str, str] | None) -> None:
         try:
             with self._http.stream("GET", path, params=params, timeout=_timeout(LONG_READ_SECONDS)) as response:
                 if response.status_code >= 400:
@@ -111,16 +143,37 @@ class H2OClient:
                 "The H2O cluster stopped answering during a download; the job will be tried again."
             ) from exc
 
-    def healthy(self) -> bool:
-        """False when a node is lost. H2O reports jobs of such a cluster as running for ever."""
-        cloud = self.get("/3/Cloud", params={"skip_ticks": "true"})
-        return bool(cloud["cloud_healthy"]) and not cloud["bad_nodes"] and bool(cloud["consensus"])
+    def require_health(self) -> None:
+        """Look, at most every five seconds, whether the cluster still has all its nodes: one that lost some reports its
+        jobs as running for ever. Raises ``NodeLost``."""
+        if time.monotonic() < self._health_due:
+            return
+        self._health_due = time.monotonic() + HEALTH_SECONDS
+        cloud = self._cloud()
+        if self._nodes is not None:
+            self._nodes.require_all(cloud)
+
+    def _cloud(self) -> Json:
+        return _json(self._send("GET", _CLOUD, params={"skip_ticks": "true"}, read_seconds=CLOUD_SECONDS))
+
+    def _request(self, method: str, path: str, read_seconds: float, arguments: dict[str, Any]) -> httpx.Response:
+        def ask() -> httpx.Response:
+            return self._http.request(method, path, timeout=_timeout(read_seconds), **arguments)
+
+        return ask() if path == _CLOUD else self._overseen(ask)
+
+    def _overseen(self, call: Callable[[], T]) -> T:
+        """A lone node that dies breaks the connection. One that lost another node answers nothing that needs that one,
+        not even how a job stands, but still says how the cluster is."""
+        if self._nodes is None or self._nodes.count == 1:
+            return call()
+        return overseen(call, self.require_health, HEALTH_SECONDS)
 
     def _send(self, method: str, path: str, *, read_seconds: float, **arguments: Any) -> httpx.Response:
         deadline = time.monotonic() + self._patience
         while True:
             try:
-                response = self._http.request(method, path, timeout=_timeout(read_seconds), **arguments)
+                response = self._request(method, path, read_seconds, arguments)
             except httpx.TransportError as exc:
                 # Only a request that surely never arrived, or changes nothing, may be sent twice.
                 repeatable = method == "GET" or isinstance(exc, httpx.ConnectError | httpx.ConnectTimeout)

@@ -50,7 +50,7 @@ def end_job(client: H2OClient, job_key: str) -> None:
 
 
 def await_job(client: H2OClient, job_key: str, tick: Callable[[], None]) -> None:
-    """Wait for a short H2O job, calling ``tick`` between looks. Raises ``H2OError`` if it failed.
+    """Wait for a short H2O job, calling ``tick`` between looks. Raises ``H2OError`` if it failed, and ``NodeLost``.
 
     What ``tick`` raises ends the H2O job too, or its frames could be neither removed nor made again.
     """
@@ -59,6 +59,7 @@ def await_job(client: H2OClient, job_key: str, tick: Callable[[], None]) -> None
         job = read_job(client, job_key)
         if job["status"] in TERMINAL:
             break
+        client.require_health()
         try:
             tick()
         except JobError:

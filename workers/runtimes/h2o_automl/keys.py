@@ -10,6 +10,10 @@ from dataclasses import dataclass
 AUTOML_TAG = re.compile(r"AutoML_\d+_\d{8}_\d{5,6}")
 
 
+# What the names of everything begin with that jobs make in a cluster.
+JOB_PREFIX = "job_"
+
+
 def response_name(target: str, columns: Iterable[str]) -> str:
     """The name of the target column in the cluster: its own, or another that no column has if it isn't ASCII.
 
@@ -38,7 +42,7 @@ class RunKeys:
         plain = self.job_id.replace("-", "").lower()
         if re.fullmatch(r"[0-9a-f]{32}", plain) is None:
             plain = hashlib.sha256(self.job_id.encode()).hexdigest()[:32]
-        return f"job_{plain}_r"
+        return f"{JOB_PREFIX}{plain}_r"
 
     @property
     def prefix(self) -> str:

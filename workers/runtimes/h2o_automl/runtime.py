@@ -20,12 +20,15 @@ from workers.runtimes.h2o_automl.connection import ClusterSource, KeptCluster
 from workers.runtimes.h2o_automl.data_preparation import heed_stop, parts_of, prepare_frames
 from workers.runtimes.h2o_automl.failures import H2OError, doing
 from workers.runtimes.h2o_automl.memory_guard import estimate, require_room
+from workers.runtimes.h2o_automl.nodes import NodeLost
 from workers.runtimes.h2o_automl.outcome import conclude, conclude_saved
+from workers.runtimes.h2o_automl.room import take_room
 from workers.runtimes.h2o_automl.run_state import Entry, RunState, enter
 from workers.runtimes.h2o_automl.saved_models import set_aside
 from workers.runtimes.h2o_automl.table_check import CheckedData, check_tables
 
 CLUSTER_PATIENCE_SECONDS = 120.0
+RESTART_PATIENCE_SECONDS = 1800.0
 _FILES = {"dataset": "dataset", "validation": "validation_dataset", "test": "test_dataset"}
 # The explanation's part of the whole job's progress.
 EXPLANATION_SHARE = 0.1
@@ -84,22 +87,33 @@ class H2OAutoMLRuntime:
 
     def _connect(self, job: JobContext) -> H2OClient:
         """Connect to the cluster, waiting for one that is starting, or that replaces one that died."""
-        deadline = time.monotonic() + CLUSTER_PATIENCE_SECONDS
-        waiting = False
+        began = time.monotonic()
+        said = ""
         while True:
             if job.should_stop() == "cancel":
                 raise JobCancelled("The job was cancelled.")
             try:
                 return H2OClient(self._source, job.guard)
-            except ClusterLost:
+            except ClusterLost as exc:
                 # A stop keeps what the cluster has; without a cluster there is nothing.
                 heed_stop(job)
-                if time.monotonic() > deadline:
+                if time.monotonic() - began > self._patience(job, exc):
                     raise
-            if not waiting:
-                job.progress(0.0, "Waiting for the H2O cluster.")
-                waiting = True
+                why = (
+                    f"Waiting for the H2O cluster. {exc}"
+                    if isinstance(exc, NodeLost)
+                    else "Waiting for the H2O cluster."
+                )
+            if why != said:
+                job.progress(0.0, why)
+                said = why
             job.wait(0.5)
+
+    def _patience(self, job: JobContext, cause: ClusterLost) -> float:
+        """People restart an external cluster, and it was there: it lost a node, or the job was in it before."""
+        was_there = isinstance(cause, NodeLost) or job.saved_checkpoint is not None
+        external = not isinstance(self._source, KeptCluster)
+        return RESTART_PATIENCE_SECONDS if external and was_there else CLUSTER_PATIENCE_SECONDS
 
     def _enter_run(
         self, client: H2OClient, job: JobContext, spec: AutoMLSpec, data: CheckedData, paths: dict[str, Path]
@@ -115,7 +129,7 @@ class H2OAutoMLRuntime:
         if how is Entry.ATTACH:
             return training.attach(client, job, state)
         heed_stop(job)
-        require_room(client, job, spec, estimate(data.tables, paths.values()))
+        room = require_room(client, job, spec, estimate(data.tables, paths.values()))
         if how is Entry.REPEAT:
             remove_run_frames(client, state.keys)
         if saved is not None and how is Entry.BEGIN:
@@ -125,6 +139,7 @@ class H2OAutoMLRuntime:
             job.log(f"The AutoML of run {saved.run} can't go on; run {state.run} begins{left}.", "warning")
             state = set_aside(job, state)
         job.checkpoint(state.document())
+        take_room(client, job, state.keys, room)
         job.progress(0.0, "Bringing the data into the cluster.")
         state = replace(state, rows=prepare_frames(client, job, spec, state.keys, data, paths))
         request = automl_request(

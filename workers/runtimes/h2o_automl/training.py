@@ -17,7 +17,6 @@ from workers.runtimes.h2o_automl.saved_models import LeaderSaver
 from workers.runtimes.h2o_automl.training_progress import measure
 
 POLL_SECONDS = 0.5
-HEALTH_SECONDS = 5.0
 PROGRESS_SECONDS = 1.0
 CHECKPOINT_SECONDS = 15.0
 # H2O may finish a model and build the ensembles after its time; what takes longer than this is stuck.
@@ -107,7 +106,6 @@ class Watch:
         self._board: Leaderboard | None = None
         self._models = 0
         self._last_message = ""
-        self._health_due = 0.0
         self._progress_due = 0.0
         self._checkpoint_due = time.monotonic() + CHECKPOINT_SECONDS
         self._warnings: list[str] = []
@@ -126,7 +124,7 @@ class Watch:
             if h2o_job["status"] in TERMINAL:
                 return self._conclude(h2o_job, view)
             self._heed_requests()
-            self._require_health()
+            self._client.require_health()
             self._require_timeliness(h2o_job)
             self._job.wait(POLL_SECONDS)
 
@@ -193,13 +191,6 @@ class Watch:
             self._job.checkpoint(self._state.document())
         self._cancel_sent = True
         cancel(self._client, self._state.job_key)
-
-    def _require_health(self) -> None:
-        if time.monotonic() < self._health_due:
-            return
-        self._health_due = time.monotonic() + HEALTH_SECONDS
-        if not self._client.healthy():
-            raise RunLost("The H2O cluster lost a node, and what it was computing with it.")
 
     def _require_timeliness(self, h2o_job: Json) -> None:
         """H2O reports a job as running for ever when it can't go on."""
