@@ -2,19 +2,29 @@
 
 import tomllib
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
 import httpx
 import pytest
 
-from tasks.errors import ClusterLost, UpstreamError
+from tasks.errors import ClusterLost, UpstreamError, UpstreamUnfit
 from workers.h2o_keeper import jvm
-from workers.h2o_keeper.keeper import KeeperError, _ask
+from workers.h2o_keeper.cloud import ask
+from workers.h2o_keeper.jvm import KeeperError
 from workers.runtimes.h2o_automl import client as client_module
 from workers.runtimes.h2o_automl.client import REQUIRED_VERSION, H2OClient
 from workers.runtimes.h2o_automl.connection import ClusterAddress
+from workers.runtimes.h2o_automl.nodes import NodeLost
 
-HEALTHY = {"version": REQUIRED_VERSION, "cloud_healthy": True, "consensus": True, "bad_nodes": 0}
+HEALTHY = {
+    "version": REQUIRED_VERSION,
+    "cloud_healthy": True,
+    "consensus": True,
+    "bad_nodes": 0,
+    "cloud_size": 1,
+    "nodes": [{"last_ping": 0, "ip_port": "h2o:1"}],
+}
 Respond = Callable[[httpx.Request], httpx.Response]
 
 
@@ -29,6 +39,9 @@ class Cluster:
 
     def locate(self) -> ClusterAddress:
         return ClusterAddress("http://h2o", "user", "password", "1")
+
+    def using(self) -> AbstractContextManager[None]:
+        return nullcontext()
 
     def answer(self, request: httpx.Request) -> httpx.Response:
         self.asked.append(f"{request.method} {request.url.path}")
@@ -62,17 +75,19 @@ def test_everyone_means_the_same_version() -> None:
 
 
 def test_a_cluster_that_exports_no_models_is_refused(connect: Connect) -> None:
-    with pytest.raises(UpstreamError, match=r"runs 3\.46\.0\.12, but Turnout needs 3\.46\.0\.11 exactly"):
+    refusal = r"http://h2o runs 3\.46\.0\.12, but Turnout needs 3\.46\.0\.11 exactly: newer versions refuse to export"
+    with pytest.raises(UpstreamUnfit, match=refusal) as refused:
         connect(Cluster(version="3.46.0.12"))
+    assert not refused.value.retryable
 
 
 def test_the_keeper_refuses_it_too() -> None:
     cluster = Cluster(version="3.46.0.12")
     with (
-        httpx.Client(transport=httpx.MockTransport(cluster.answer)) as client,
+        httpx.Client(base_url="http://h2o", transport=httpx.MockTransport(cluster.answer)) as client,
         pytest.raises(KeeperError, match=r"pip install h2o==3\.46\.0\.11"),
     ):
-        _ask(client, "http://h2o", "password", 1)
+        ask(client)
 
 
 def test_what_may_have_begun_is_not_begun_twice(connect: Connect) -> None:
@@ -106,5 +121,6 @@ def test_a_wrong_password_is_said_at_once(connect: Connect) -> None:
 
 @pytest.mark.parametrize("trouble", [{"cloud_healthy": False}, {"bad_nodes": 1}, {"consensus": False}])
 def test_a_cluster_that_lost_a_node_is_not_healthy(connect: Connect, trouble: dict[str, object]) -> None:
-    assert connect(Cluster()).healthy()
-    assert not connect(Cluster(**trouble)).healthy()
+    connect(Cluster()).close()
+    with pytest.raises(NodeLost, match="restart all its nodes"):
+        connect(Cluster(**trouble))
