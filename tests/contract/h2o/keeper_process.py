@@ -103,7 +103,7 @@ class KeeperProcess:
         def is_up() -> bool:
             assert self.process.poll() is None, self.errors
             try:
-                return self.cluster()["cluster_id"] != after
+                return bool(self.cluster()["cluster_id"] != after)
             except FileNotFoundError:
                 return False
 

@@ -12,7 +12,7 @@ import pytest
 
 from tasks.errors import ClusterLost
 from tests.contract.h2o.conftest import long_spec, quick_spec, train
-from tests.contract.h2o.keeper_process import KeeperProcess, environment, free_port_pair, wait_until
+from tests.contract.h2o.keeper_process import QUICK, KeeperProcess, environment, free_port_pair, wait_until
 from tests.fakes.job_context import FakeJobContext
 from tests.processes import pid_lives
 from workers.h2o_keeper.cloud import Door, HealthWatch
@@ -22,7 +22,7 @@ from workers.runtimes.h2o_automl import create
 @pytest.fixture
 def own_keeper(tmp_path: Path) -> Iterator[KeeperProcess]:
     """A keeper that a test may do anything to."""
-    started = KeeperProcess(tmp_path / "a home, é", free_port_pair(), "512m")
+    started = KeeperProcess(tmp_path / "a home, é", free_port_pair(), "512m", QUICK)
     try:
         yield started
     finally:

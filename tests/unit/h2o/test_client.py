@@ -4,6 +4,7 @@ import tomllib
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -120,7 +121,7 @@ def test_a_wrong_password_is_said_at_once(connect: Connect) -> None:
 
 
 @pytest.mark.parametrize("trouble", [{"cloud_healthy": False}, {"bad_nodes": 1}, {"consensus": False}])
-def test_a_cluster_that_lost_a_node_is_not_healthy(connect: Connect, trouble: dict[str, object]) -> None:
+def test_a_cluster_that_lost_a_node_is_not_healthy(connect: Connect, trouble: dict[str, Any]) -> None:
     connect(Cluster()).close()
     with pytest.raises(NodeLost, match="restart all its nodes"):
         connect(Cluster(**trouble))

@@ -126,10 +126,10 @@ def test_what_nobody_frees_holds_it_up_for_a_while_only(layout: Layout, monkeypa
     assert not recycler.take_down()
     # Much later another job's attempt has just died.
     now = time.monotonic() + 2 * recycling.LEFT_BEHIND_SECONDS
-    monkeypatch.setattr(recycling.time, "monotonic", lambda: now)
+    monkeypatch.setattr(time, "monotonic", lambda: now)
     server.state["frames"] = ["job_2_r1_train"]
     assert not recycler.take_down()
-    monkeypatch.setattr(recycling.time, "monotonic", lambda: 2 * now)
+    monkeypatch.setattr(time, "monotonic", lambda: 2 * now)
     assert recycler.take_down()
 
 
