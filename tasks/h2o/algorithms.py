@@ -1,0 +1,39 @@
+"""The algorithms that can be trained alone or in a grid."""
+
+from collections.abc import Mapping
+from typing import Literal
+
+AlgorithmName = Literal[
+    "GLM",
+    "GAM",
+    "NaiveBayes",
+    "DRF",
+    "XRT",
+    "GBM",
+    "XGBoost",
+    "DeepLearning",
+    "RuleFit",
+    "KMeans",
+    "PCA",
+    "IsolationForest",
+    "ExtendedIsolationForest",
+]
+
+# H2O's name of each in ``/3/ModelBuilders``. As in AutoML, XRT is a DRF whose splits are drawn at random.
+ALGORITHMS: Mapping[AlgorithmName, str] = {
+    "GLM": "glm",
+    "GAM": "gam",
+    "NaiveBayes": "naivebayes",
+    "DRF": "drf",
+    "XRT": "drf",
+    "GBM": "gbm",
+    "XGBoost": "xgboost",
+    "DeepLearning": "deeplearning",
+    "RuleFit": "rulefit",
+    "KMeans": "kmeans",
+    "PCA": "pca",
+    "IsolationForest": "isolationforest",
+    "ExtendedIsolationForest": "extendedisolationforest",
+}
+# They learn from the features alone.
+WITHOUT_TARGET = frozenset({"KMeans", "PCA", "IsolationForest", "ExtendedIsolationForest"})
