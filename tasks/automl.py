@@ -172,6 +172,10 @@ class AutoMLSpec(TableTraining):
         return DEFAULT_FOLDS if self.nfolds == -1 else self.nfolds
 
     @property
+    def sampling_factors(self) -> list[float] | None:
+        return self.class_sampling_factors
+
+    @property
     def options(self) -> dict[str, list[object]]:
         return {name: [getattr(self, name, None)] for name in (*FITTED, "balance_classes", "monotone_constraints")}
 

@@ -107,6 +107,11 @@ class TableTraining(JobSpec):
         raise NotImplementedError
 
     @property
+    def sampling_factors(self) -> list[float] | None:
+        """The sampling ratio of each class, if any are given."""
+        return None
+
+    @property
     def options(self) -> dict[str, list[object]]:
         """The options that may not fit a target, each with the values that it can take."""
         raise NotImplementedError
@@ -176,8 +181,8 @@ class ConfusionMatrix(Frozen):
 class TrainingResult(JobResult):
     """What a training on a table found; the models themselves and all tables are artifacts."""
 
-    problem: Literal["classification", "regression"]
-    rows: dict[str, int] = Field(description="Rows in train, validation (if any) and test.")
+    problem: Literal["classification", "regression", "unsupervised"]
+    rows: dict[str, int] = Field(description="Rows in train, validation (if any), test, and other tables given.")
     leader: str = Field(description="Id of the best model.")
     leader_algo: str
     sort_metric: str = Field(description="The metric that the leaderboard is sorted by.")

@@ -37,3 +37,5 @@ ALGORITHMS: Mapping[AlgorithmName, str] = {
 }
 # They learn from the features alone.
 WITHOUT_TARGET = frozenset({"KMeans", "PCA", "IsolationForest", "ExtendedIsolationForest"})
+# H2O writes these as Java source only, which nothing here scores.
+WITHOUT_MOJO = frozenset({"NaiveBayes"})

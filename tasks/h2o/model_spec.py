@@ -1,5 +1,5 @@
-"""One algorithm with its parameters, or a grid of it: refused here wherever H2O would fail late, or train something else
-than was meant."""
+"""One algorithm with its parameters, or a grid of it: refused here wherever H2O would fail late, or train something
+else than was meant."""
 
 import math
 from collections.abc import Iterator
@@ -152,7 +152,9 @@ class H2OModelSpec(TableTraining):
             if name in self.parameters:
                 raise ValueError(f"{name} is given in both parameters and hyper_params")
         if self.combinations > MOST_COMBINATIONS:
-            raise ValueError(f"hyper_params have {self.combinations} combinations; at most {MOST_COMBINATIONS} are tried")
+            raise ValueError(
+                f"hyper_params have {self.combinations} combinations; at most {MOST_COMBINATIONS} are tried"
+            )
         return self
 
     @model_validator(mode="after")
@@ -188,8 +190,7 @@ class H2OModelSpec(TableTraining):
         return super().misfit(problem)
 
     @property
-    def class_sampling_factors(self) -> list[float] | None:
-        """As it has to be for each class."""
+    def sampling_factors(self) -> list[float] | None:
         found = self._value("class_sampling_factors")
         return [float(str(factor)) for factor in found] if isinstance(found, list) else None
 

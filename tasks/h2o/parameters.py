@@ -1,6 +1,7 @@
 """Each algorithm's parameters as Pydantic models, made from H2O's own table of them.
 
-``parameters.json`` holds what ``GET /3/ModelBuilders`` says of what is offered; a contract test holds that it still does.
+``parameters.json`` holds what ``GET /3/ModelBuilders`` says of what is offered; a contract test holds that it still
+does.
 """
 
 import functools
@@ -94,17 +95,17 @@ def _number(algo: str, name: str, kind: str) -> Any:
     allowed = range_of(algo, name) or Range()
     if kind in ("int", "long"):
         most = MOST_INT if kind == "int" else MOST_LONG
-        lowest = -most if allowed.low is None else int(min(allowed.low, *allowed.unset, allowed.low))
-        bounds = {"ge": lowest, "le": int(min(most, allowed.high or most))}
+        lowest = -most if allowed.low is None else int(min([allowed.low, *allowed.unset]))
+        bounds: dict[str, Any] = {"ge": lowest, "le": int(min(most, allowed.high or most))}
         plain: Any = Annotated[int, Field(**bounds)]
     else:
         plain = Annotated[float, Field(allow_inf_nan=False, **_bounds(allowed))]
     return Annotated[plain, AfterValidator(_inside(allowed))] if allowed.unset else plain
 
 
-def _bounds(allowed: Range) -> dict[str, float]:
+def _bounds(allowed: Range) -> dict[str, Any]:
     """As JSON schema has them: what means "unset" lies below the others."""
-    bounds: dict[str, float] = {}
+    bounds: dict[str, Any] = {}
     if allowed.low is not None:
         if allowed.unset:
             bounds["ge"] = min(allowed.low, *allowed.unset)

@@ -1,5 +1,5 @@
-"""Within which numbers each parameter makes sense: H2O tells types and defaults, and its builders refuse the rest late or
-not at all.
+"""Within which numbers each parameter makes sense: H2O tells types and defaults, and its builders refuse the rest late
+or not at all.
 
 From the checks of H2O 3.46's builders (``hex.tree.SharedTree``, ``hex.glm.GLM``, ``hex.deeplearning.DeepLearning``, …).
 """

@@ -7,8 +7,8 @@ from tasks.h2o.parameters import parameters_of, schema_of, table
 
 
 def add_parameters(schema: dict[str, Any]) -> None:
-    """Say by ``if`` and ``then`` which parameters go with which ``algo``; ``gridable`` marks those that hyper_params may
-    vary."""
+    """Say by ``if`` and ``then`` which parameters go with which ``algo``; ``gridable`` marks those that hyper_params
+    may vary."""
     schema["allOf"] = [
         {
             "if": {"properties": {"algo": {"const": algo}}, "required": ["algo"]},

@@ -26,7 +26,7 @@ def check(path: Path, content: bytes | str, target: str = "y", **options: object
 
 def check_file(file: Path, target: str = "y", **options: object) -> CheckedData:
     spec = TrainAutoML.model_validate({"dataset": {"file": "f"}, "target": target, **options})
-    return check_tables(spec, file, None, None)
+    return check_tables(spec, file, {})
 
 
 def test_a_good_table_is_understood(tmp_path: Path) -> None:
@@ -158,7 +158,7 @@ def test_other_tables_must_fit_the_first(tmp_path: Path) -> None:
     ):
         other.write_text(content)
         with pytest.raises(InvalidInput) as caught:
-            check_tables(spec, first, None, other)
+            check_tables(spec, first, {"test": other})
         assert complaint in str(caught.value)
 
 
@@ -222,7 +222,7 @@ class TestParquet:
         other = self.write(tmp_path, {"x": ["1", None, "red"], "y": ["a", "b", "a"]})
         spec = TrainAutoML.model_validate({"dataset": {"file": "f"}, "target": "y", "test_dataset": {"file": "t"}})
         with pytest.raises(InvalidInput, match="Column 'x' of the test_dataset has the text 'red'"):
-            check_tables(spec, first, None, other)
+            check_tables(spec, first, {"test": other})
 
     def write(self, path: Path, columns: dict[str, object], compression: str = "snappy") -> Path:
         file = path / "table.parquet"

@@ -4,10 +4,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from tasks.automl import AutoMLSpec
 from tasks.contracts import JobContext
 from tasks.errors import JobOutOfMemory
 from tasks.tables.column_facts import TableFacts
+from tasks.tabular import TableTraining
 from workers.runtimes.h2o_automl.client import H2OClient
 
 # H2O keeps a value in at most eight bytes (a million rows with 22 columns took 153 MB), and a little for each column.
@@ -42,7 +42,7 @@ def estimate(tables: Iterable[TableFacts], files: Iterable[Path]) -> Need:
     return Need(cells, sum(path.stat().st_size for path in files))
 
 
-def require_room(client: H2OClient, job: JobContext, spec: AutoMLSpec, need: Need) -> None:
+def require_room(client: H2OClient, job: JobContext, spec: TableTraining, need: Need) -> None:
     """Refuse what can't fit into the cluster's heap, and warn where it is tight. Raises ``JobOutOfMemory``."""
     heap = sum(int(node["max_mem"]) for node in client.get("/3/Cloud")["nodes"])
     if need.least_bytes > heap:
