@@ -2,7 +2,6 @@
 together here from the models themselves."""
 
 import re
-from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from tasks.h2o.algorithms import ALGORITHMS
@@ -89,8 +88,10 @@ class TrainableGrid(_Trainable):
     def __init__(self, client: H2OClient, keys: RunKeys, training: Training) -> None:
         super().__init__(client, keys, training)
         self._seen: tuple[str, float] | None = None
-        self._failures: tuple[str, ...] = ()
-        self._models: dict[str, tuple[MeasuredModel, Event]] = {}
+        self._models: dict[str, MeasuredModel] = {}
+        self._failures: list[str] = []
+        # In the order in which they were first seen, so that they are only ever added to.
+        self._events: list[Event] = []
 
     def exists(self) -> bool:
         return self._grid() is not None
@@ -107,13 +108,13 @@ class TrainableGrid(_Trainable):
                 return None
             self._read(grid)
             self._seen = state
-        ranked = sorted((measured for measured, _event in self._models.values()), key=_place)
+        ranked = sorted(self._models.values(), key=_place)
         first = ranked[0] if ranked else None
         ended = h2o_job["status"] in TERMINAL
         return TrainingView(
             sort_metric="" if first is None else first.sort_metric,
             entries=tuple(measured.entry for measured in ranked),
-            events=tuple(event for _measured, event in self._models.values()) + _failed(self._failures),
+            events=tuple(self._events),
             now_training=None if ended else plain_message(h2o_job.get("progress_msg") or "").rstrip("."),
             complaint=self._failures[-1] if self._failures else None,
             measured=MEASURED_IN_TRAINING if first is None else first.measured,
@@ -128,8 +129,6 @@ class TrainableGrid(_Trainable):
             return None
 
     def _read(self, grid: Json) -> None:
-        told = [plain_message(text) for text in grid["failure_details"] or ()]
-        self._failures = tuple(text for text in told if not _ENDED.search(text))
         settings = {row["model_ids"]: row for row in table_rows(grid["summary_table"])}
         for model_id in sorted((key["name"] for key in grid["model_ids"]), key=_number):
             if model_id not in self._models:
@@ -138,7 +137,12 @@ class TrainableGrid(_Trainable):
                 if model is not None and measured is not None:
                     row = settings.get(model_id) or {}
                     varied = {name: row[name] for name in grid["hyper_names"] or () if name in row}
-                    self._models[model_id] = (measured, _trained(model, measured, varied))
+                    self._models[model_id] = measured
+                    self._events.append(_trained(model, measured, varied))
+        told = [plain_message(text) for text in grid["failure_details"] or ()]
+        for text in [text for text in told if not _ENDED.search(text)][len(self._failures) :]:
+            self._failures.append(text)
+            self._events.append(Event("", "Warn", "ModelTraining", f"A model failed: {text}"))
 
 
 def _number(model_id: str) -> int:
@@ -162,7 +166,3 @@ def _trained(model: Json, measured: MeasuredModel, varied: Json | None = None) -
     if score is not None:
         message += f": {measured.sort_metric} {score:.6g}"
     return Event(f"{when:%H:%M:%S}", "Info", "ModelTraining", message)
-
-
-def _failed(failures: Sequence[str]) -> tuple[Event, ...]:
-    return tuple(Event("", "Warn", "ModelTraining", f"A model failed: {text}") for text in failures)
