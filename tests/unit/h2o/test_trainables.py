@@ -9,7 +9,7 @@ import pytest
 from tasks.kinds.train_h2o_model import TrainH2OModel
 from tests.fakes.job_context import FakeJobContext
 from tests.unit.h2o.fake_client import FakeClient, h2o_job
-from workers.runtimes.h2o_automl import training
+from workers.runtimes.h2o_automl import trainable_models, training
 from workers.runtimes.h2o_automl.failures import H2OError
 from workers.runtimes.h2o_automl.model_entry import measured_model
 from workers.runtimes.h2o_automl.run_state import RunState, Training
@@ -60,7 +60,8 @@ class FakeGrid(FakeClient):
         }
 
 
-def test_a_grid_s_models_are_ranked_and_each_is_read_once() -> None:
+def test_a_grid_s_models_are_ranked_and_each_is_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(trainable_models, "LEAST_PAUSE_SECONDS", 600.0)
     client = FakeGrid()
     seen = trainable(client.as_client, GRID)
     client.add(1, 0.7)
@@ -80,7 +81,7 @@ def test_a_grid_s_models_are_ranked_and_each_is_read_once() -> None:
     again = seen.look(client.job)
     assert again is not None
     assert [entry.metrics["auc"] for entry in again.entries] == [0.9, 0.8, 0.7]
-    # Nothing is asked for while the grid's job stands still, as its answer is large.
+    # Nothing is asked for at once while the grid's job stands still, as its answer is large.
     assert client.asked.count(f"GET /99/Grids/{GRID_KEY}") == 2
     assert client.asked.count(f"GET /3/Models/{GRID_KEY}_model_1") == 1
 

@@ -2,6 +2,7 @@
 together here from the models themselves."""
 
 import re
+import time
 from datetime import UTC, datetime
 
 from tasks.h2o.algorithms import ALGORITHMS
@@ -15,6 +16,8 @@ from workers.runtimes.h2o_automl.pareto_front import HIGHER_IS_BETTER
 from workers.runtimes.h2o_automl.run_state import Training
 from workers.runtimes.h2o_automl.training_view import MEASURED_IN_TRAINING, Event, TrainingView
 
+LEAST_PAUSE_SECONDS = 1.0
+MOST_READING_SHARE = 0.1
 # What a grid says of the model that a stop or a limit ended.
 _ENDED = re.compile(r"job cancell?ed", re.IGNORECASE)
 
@@ -82,12 +85,13 @@ class TrainableModel(_Trainable):
 
 
 class TrainableGrid(_Trainable):
-    """The ``Trainable`` of a grid. Its answer is large, so it is asked for only when its job got on; and each model is
-    read once."""
+    """The ``Trainable`` of a grid. Its answer is large, so it is asked for when its job got on, else now and then; and
+    each model is read once."""
 
     def __init__(self, client: H2OClient, keys: RunKeys, training: Training) -> None:
         super().__init__(client, keys, training)
         self._seen: tuple[str, float] | None = None
+        self._due = 0.0
         self._models: dict[str, MeasuredModel] = {}
         self._failures: list[str] = []
         # In the order in which they were first seen, so that they are only ever added to.
@@ -102,12 +106,14 @@ class TrainableGrid(_Trainable):
 
     def look(self, h2o_job: Json) -> TrainingView | None:
         state = (h2o_job["status"], float(h2o_job["progress"]))
-        if state != self._seen:
+        began = time.monotonic()
+        if state != self._seen or began > self._due:
             grid = self._grid()
             if grid is None:
                 return None
             self._read(grid)
-            self._seen = state
+            now = time.monotonic()
+            self._seen, self._due = state, now + max(LEAST_PAUSE_SECONDS, (now - began) / MOST_READING_SHARE)
         ranked = sorted(self._models.values(), key=_place)
         first = ranked[0] if ranked else None
         ended = h2o_job["status"] in TERMINAL
