@@ -1,9 +1,9 @@
 """Train one algorithm of H2O on a table, or a grid of it, rank the models, test the best one and explain it.
 
-With hyper_params a grid is trained, which search_criteria limits. Parameters that name a path, code, a frame or another
-model in the cluster are left out (checkpoint, export_checkpoints_dir, custom_metric_func, calibration_frame, user_points,
-…), as are those that concern the machine that jobs share (nthread, gpu_id, backend), and offset_column, because a model
-with an offset can't be scored without one.
+With hyper_params a grid is trained, which search_criteria limits. Parameters that name a path, code, a frame or
+another model in the cluster are left out (checkpoint, export_checkpoints_dir, custom_metric_func, calibration_frame,
+user_points, …), as are those that concern the machine that jobs share (nthread, gpu_id, backend), and offset_column,
+because a model with an offset can't be scored without one.
 """
 
 from datetime import timedelta

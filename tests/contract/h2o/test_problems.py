@@ -129,6 +129,19 @@ def test_tables_of_their_own_for_validation_and_test(make_job: MakeJob, h2o: H2O
     assert train(spec, make_job(), h2o).rows == {"train": 1000, "validation": 1000, "test": 1000}
 
 
+def test_ensembles_are_blended_and_models_ranked_on_tables_of_their_own(
+    make_job: MakeJob, h2o: H2OAutoMLRuntime
+) -> None:
+    job = make_job()
+    # Without cross-validation there are no ensembles but by blending.
+    options = {"include_algos": ["GLM", "GBM", "StackedEnsemble"], "max_models": 2, "nfolds": 0}
+    tables = {"blending_dataset": {"file": "circle"}, "leaderboard_dataset": {"file": "circle"}}
+    result = train(quick_spec(**options, **tables), job, h2o)
+    assert {entry.algo for entry in job.boards[-1].entries} >= {"GLM", "GBM", "StackedEnsemble"}
+    assert (result.rows["blending"], result.rows["leaderboard"]) == (1000, 1000)
+    assert "measured on the leaderboard_dataset" in job.artifact_json("leaderboard.json")["note"]
+
+
 def test_a_byte_order_mark_is_no_part_of_a_name_even_compressed(
     make_job: MakeJob, h2o: H2OAutoMLRuntime, tables: dict[str, Path], tmp_path: Path
 ) -> None:

@@ -66,6 +66,18 @@ def spec(**options: object) -> TrainAutoML:
         ({"maxmodels": 3}, "Extra inputs are not permitted"),
         ({"project_name": "mine"}, "Extra inputs are not permitted"),
         ({"export_checkpoints_dir": "/tmp"}, "Extra inputs are not permitted"),  # noqa: S108
+        ({"ignored_columns": ["y"]}, "Extra inputs are not permitted"),
+        ({"custom_metric_func": "python:m=f"}, "Extra inputs are not permitted"),
+        ({"custom_distribution_func": "python:m=f"}, "Extra inputs are not permitted"),
+        ({"max_runtime_secs_per_model": -1}, "greater than or equal to 0"),
+        ({"stopping_rounds": -1}, "greater than or equal to 0"),
+        ({"distribution": "custom"}, "Input should be 'AUTO'"),
+        ({"blending_dataset": "rows.csv"}, "blending_dataset"),
+        (
+            {"blending_dataset": {"file": "b"}, "exclude_algos": ["StackedEnsemble"]},
+            "blending_dataset is for ensembles",
+        ),
+        ({"leaderboard_dataset": {"file": "l", "artifact": "x"}}, "leaderboard_dataset"),
     ],
 )
 def test_what_h2o_would_accept_and_train_nothing_from_is_refused(options: dict[str, object], complaint: str) -> None:

@@ -140,6 +140,8 @@ class Watch:
         view = self._trainable.look(h2o_job)
         if view is None:
             raise self._vanished()
+        if "leaderboard" in self._spec.datasets:
+            view = replace(view, measured="measured on the leaderboard_dataset")
         for event in view.events[self._state.events_seen :]:
             self._job.log(plain_message(event.message), _LEVELS.get(event.level.upper(), "info"))
         elapsed = h2o_job["msec"] / 1000
