@@ -37,5 +37,12 @@ ALGORITHMS: Mapping[AlgorithmName, str] = {
 }
 # They learn from the features alone.
 WITHOUT_TARGET = frozenset({"KMeans", "PCA", "IsolationForest", "ExtendedIsolationForest"})
+# Which of them take the columns that specs name beside target and features.
+TAKES: Mapping[str, frozenset[str]] = {
+    "weights_column": frozenset({"GLM", "GAM", "DRF", "XRT", "GBM", "XGBoost", "DeepLearning", "RuleFit"}),
+    "fold_column": frozenset(
+        {"GLM", "GAM", "NaiveBayes", "DRF", "XRT", "GBM", "XGBoost", "DeepLearning", "KMeans"},
+    ),
+}
 # H2O writes these as Java source only, which nothing here scores.
 WITHOUT_MOJO = frozenset({"NaiveBayes"})

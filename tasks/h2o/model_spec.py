@@ -3,12 +3,12 @@ else than was meant."""
 
 import math
 from collections.abc import Iterator
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 from pydantic import ConfigDict, Field, JsonValue, ValidationInfo, field_validator, model_validator
 
 from tasks.automl import SortMetric
-from tasks.h2o.algorithms import WITHOUT_TARGET, AlgorithmName
+from tasks.h2o.algorithms import TAKES, WITHOUT_TARGET, AlgorithmName
 from tasks.h2o.fitness import FITTED, PARAMETER_OF_DISTRIBUTION
 from tasks.h2o.parameters import grid_of, parameters_of, table
 from tasks.h2o.schema import add_parameters
@@ -133,8 +133,8 @@ class H2OModelSpec(TableTraining):
 
     @model_validator(mode="after")
     def _algorithm_takes_the_columns(self) -> Self:
-        for option, known in (("weights_column", "GLM GAM DRF XRT GBM XGBoost DeepLearning RuleFit"), *_FOLDED):
-            if getattr(self, option) is not None and self.algo not in known.split():
+        for option in self.special_columns:
+            if self.algo not in TAKES[option]:
                 raise ValueError(f"{self.algo} takes no {option}")
         if self.fold_column is not None and self._is_given("nfolds"):
             raise ValueError("give either fold_column or nfolds, not both")
@@ -184,7 +184,7 @@ class H2OModelSpec(TableTraining):
                 raise ValueError(complaint)
         return self
 
-    def misfit(self, problem: Any) -> str | None:
+    def misfit(self, problem: Literal["classification", "regression"]) -> str | None:
         if self.algo == "NaiveBayes" and problem == "regression":
             return "NaiveBayes predicts classes only"
         return super().misfit(problem)
@@ -209,9 +209,6 @@ class H2OModelSpec(TableTraining):
     def _value(self, name: str) -> Any:
         """A parameter that no grid varies."""
         return next(self._values(name), None)
-
-
-_FOLDED = (("fold_column", "GLM GAM NaiveBayes DRF XRT GBM XGBoost DeepLearning KMeans"),)
 
 
 def _texts(value: JsonValue) -> Iterator[str]:

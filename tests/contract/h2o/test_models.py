@@ -7,9 +7,11 @@ from dataclasses import replace
 import pytest
 
 from tasks.errors import InvalidInput, JobCancelled
+from tasks.h2o.algorithms import ALGORITHMS, TAKES
 from tasks.kinds.score_table import Scores, ScoreTable
 from tasks.kinds.score_table import run as score
 from tasks.kinds.train_h2o_model import H2OModelResult, TrainH2OModel, run
+from tasks.scoring import Prediction
 from tests.contract.h2o.builder_table import TABLE, table_of
 from tests.contract.h2o.conftest import MakeJob, ask, left_in
 from tests.fakes.job_context import FakeJobContext
@@ -43,6 +45,17 @@ def test_the_parameters_are_those_of_this_version(client: H2OClient) -> None:
     )
 
 
+@pytest.mark.parametrize("option", TAKES)
+def test_the_columns_that_an_algorithm_takes_are_h2o_s(client: H2OClient, option: str) -> None:
+    taking = {
+        algo
+        for algo, builder in ALGORITHMS.items()
+        for field in client.get(f"/3/ModelBuilders/{builder}")["model_builders"][builder]["parameters"]
+        if field["name"] == option
+    }
+    assert TAKES[option] == taking
+
+
 SMALL: dict[str, dict[str, object]] = {
     "GLM": {"alpha": [0.5], "nfolds": 2},
     "GAM": {"gam_columns": [["x1"], ["x2"]], "num_knots": [5, 5]},
@@ -56,9 +69,19 @@ SMALL: dict[str, dict[str, object]] = {
 }
 
 
+def predictions(job: FakeJobContext, scorer: MojoRuntime, rows: list[dict[str, float | None]]) -> list[Prediction]:
+    """What the job's kept model says without the cluster."""
+    asked = ScoreTable.model_validate({"model": {"job": "j", "artifact": "model.zip"}, "rows": rows})
+    inputs = {"model.zip": job.artifacts["model.zip"][0]}
+    found = score.run(asked, FakeJobContext(job.scratch / "scoring", inputs), scorer)
+    assert isinstance(found, Scores)
+    assert found.predictions is not None
+    return found.predictions
+
+
 @pytest.mark.parametrize("algo", SMALL)
 def test_each_algorithm_is_trained_ranked_and_tested(
-    make_job: MakeJob, h2o: H2OAutoMLRuntime, client: H2OClient, algo: str
+    make_job: MakeJob, h2o: H2OAutoMLRuntime, client: H2OClient, scorer: MojoRuntime, algo: str
 ) -> None:
     job = make_job()
     result = train(spec_of(algo, parameters=SMALL[algo]), job, h2o)
@@ -78,7 +101,9 @@ def test_each_algorithm_is_trained_ranked_and_tested(
         assert "class" in job.artifacts["model.java"][0].read_text()
     else:
         assert result.warnings == []
-        assert zipfile.is_zipfile(job.artifacts["model.zip"][0])
+        (one,) = predictions(job, scorer, [{"x1": 0.1, "x2": -0.2}])
+        assert one.probabilities is not None
+        assert sum(one.probabilities.values()) == pytest.approx(1)
     assert job.saved_checkpoint is not None
     h2o.clean_up(job.saved_checkpoint)
     assert left_in(client) == []
@@ -120,20 +145,14 @@ def test_without_a_target_there_are_metrics_a_model_and_an_explanation(
     rows = job.artifact_json(f"{part}.json")["rows"]
     if algo == "KMeans":
         assert sum(row[1] for row in rows) == result.rows["test"]
-    scored = make_job()
-    asked = ScoreTable.model_validate(
-        {"model": {"job": "j", "artifact": "model.zip"}, "rows": [{"x1": 0.1, "x2": -0.2}, {"x1": 9.0, "x2": None}]}
-    )
-    scored_with = FakeJobContext(scored.scratch, {"model.zip": job.artifacts["model.zip"][0]})
+    asked: list[dict[str, float | None]] = [{"x1": 0.1, "x2": -0.2}, {"x1": 9.0, "x2": None}]
     if algo == "PCA":
         with pytest.raises(InvalidInput, match="DimReduction"):
-            score.run(asked, scored_with, scorer)
+            predictions(job, scorer, asked)
     else:
-        predictions = score.run(asked, scored_with, scorer)
-        assert isinstance(predictions, Scores)
-        assert predictions.target is None
-        assert predictions.predictions is not None
-        assert len(predictions.predictions) == 2
+        near, far = predictions(job, scorer, asked)
+        assert (near.probabilities, far.probabilities) == (None, None)
+        assert near.predict != far.predict
     assert job.saved_checkpoint is not None
     h2o.clean_up(job.saved_checkpoint)
     assert left_in(client) == []
@@ -225,6 +244,7 @@ def test_stopping_one_model_keeps_the_trees_so_far(make_job: MakeJob, h2o: H2OAu
     result = train(spec_of("GBM", parameters={"ntrees": 100_000, "score_tree_interval": 20}), job, h2o)
     assert (result.stopped_early, result.models) == (True, 1)
     assert zipfile.is_zipfile(job.artifacts["model.zip"][0])
+    assert not [line for level, line in job.lines if level != "info"]
 
 
 def test_a_lost_grid_is_trained_anew_and_ranked_with_what_was_saved(make_job: MakeJob, h2o: H2OAutoMLRuntime) -> None:

@@ -162,6 +162,8 @@ def _remarks(spec: TableTraining, trained: Trained) -> list[str]:
         )
     if "tot_withinss" in leader.metrics and len(view.entries) > 1:
         found.append("More clusters always have a smaller tot_withinss, so the best by it may just have the most.")
+    if "mean_score" in leader.metrics and len(view.entries) > 1:
+        found.append("Nothing says how good an isolation forest is; the best is the one with the lowest mean_score.")
     return found
 
 
