@@ -6,6 +6,7 @@ from pydantic import Field, model_validator
 
 from tasks.contracts import Input
 from tasks.h2o.fitness import FITTED, PARAMETER_OF_DISTRIBUTION
+from tasks.h2o.plan import PlannedSteps
 from tasks.h2o.ranges import LONGEST_RUNTIME_SECONDS
 from tasks.tabular import ColumnName, TableTraining
 
@@ -145,6 +146,12 @@ class AutoMLSpec(TableTraining):
     monotone_constraints: dict[str, Literal[-1, 1]] | None = Field(
         default=None, min_length=1, description="Columns whose effect may only rise (1) or fall (-1); trees heed it."
     )
+    modeling_plan: list[PlannedSteps] | None = Field(
+        default=None,
+        min_length=1,
+        max_length=20,
+        description="The steps that AutoML goes through, for experts; H2O's own plan if not given.",
+    )
     preprocessing: list[Literal["target_encoding"]] | None = Field(
         default=None, min_length=1, max_length=1, description="Prepare columns before training (experimental in H2O)."
     )
@@ -214,6 +221,18 @@ class AutoMLSpec(TableTraining):
             return frozenset(self.include_algos)
         every = frozenset({"GLM", "DRF", "GBM", "DeepLearning", "XGBoost", "StackedEnsemble"})
         return every - frozenset(self.exclude_algos or ())
+
+    @model_validator(mode="after")
+    def _plan_can_be_gone_through(self) -> Self:
+        names = [steps.name for steps in self.modeling_plan or ()]
+        if len(set(names)) != len(names):
+            raise ValueError("modeling_plan has a name twice; give all of its steps together")
+        left_out = [name for name in names if name != "completion" and name not in self.algorithms]
+        if left_out:
+            raise ValueError(f"modeling_plan has steps of {left_out[0]}, which is not to be trained")
+        if names and not set(names) - {"StackedEnsemble", "completion"}:
+            raise ValueError("modeling_plan needs steps of an algorithm; ensembles alone have nothing to combine")
+        return self
 
     @model_validator(mode="after")
     def _folds_come_from_one_place(self) -> Self:

@@ -46,3 +46,8 @@ TAKES: Mapping[str, frozenset[str]] = {
 }
 # H2O writes these as Java source only, which nothing here scores.
 WITHOUT_MOJO = frozenset({"NaiveBayes"})
+# Why score_table can't use the MOJOs of these.
+UNSCORED: Mapping[str, str] = {
+    "GAM": "the MOJO of a GAM wants the splines of its columns, which only H2O's EasyPredictModelWrapper makes",
+    "PCA": "the MOJO of a PCA gives components of each row, which are no prediction",
+}

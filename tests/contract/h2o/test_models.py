@@ -99,6 +99,10 @@ def test_each_algorithm_is_trained_ranked_and_tested(
         assert "no MOJO of NaiveBayes" in result.warnings[0]
         assert "model.zip" not in job.artifacts
         assert "class" in job.artifacts["model.java"][0].read_text()
+    elif algo == "GAM":
+        assert "score_table can't use this model" in result.warnings[0]
+        with pytest.raises(InvalidInput, match="splines"):
+            predictions(job, scorer, [{"x1": 0.1, "x2": -0.2}])
     else:
         assert result.warnings == []
         (one,) = predictions(job, scorer, [{"x1": 0.1, "x2": -0.2}])
@@ -147,6 +151,7 @@ def test_without_a_target_there_are_metrics_a_model_and_an_explanation(
         assert sum(row[1] for row in rows) == result.rows["test"]
     asked: list[dict[str, float | None]] = [{"x1": 0.1, "x2": -0.2}, {"x1": 9.0, "x2": None}]
     if algo == "PCA":
+        assert "score_table can't use this model" in result.warnings[0]
         with pytest.raises(InvalidInput, match="DimReduction"):
             predictions(job, scorer, asked)
     else:

@@ -29,3 +29,9 @@ def test_only_the_tables_that_were_given_are_named() -> None:
     full = request_of(validated=True, **tables)["input_spec"]
     for role in ("validation", "blending", "leaderboard"):
         assert full[f"{role}_frame"] == KEYS.frame(role)
+
+
+def test_a_plan_is_passed_on_as_it_was_said() -> None:
+    plan = [{"name": "GLM", "alias": "defaults"}, {"name": "GBM", "steps": [{"id": "def_1", "weight": 5}]}]
+    assert request_of(modeling_plan=plan)["build_models"]["modeling_plan"] == plan
+    assert "modeling_plan" not in request_of()["build_models"]

@@ -81,6 +81,8 @@ def _build_models(spec: AutoMLSpec) -> Json:
         models["include_algos"] = spec.include_algos
     if spec.exclude_algos is not None:
         models["exclude_algos"] = spec.exclude_algos
+    if spec.modeling_plan is not None:
+        models["modeling_plan"] = [steps.model_dump(mode="json", exclude_none=True) for steps in spec.modeling_plan]
     if spec.preprocessing is not None:
         models["preprocessing"] = [{"type": step.replace("_", "")} for step in spec.preprocessing]
     if spec.monotone_constraints is not None:

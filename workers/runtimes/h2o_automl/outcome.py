@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from tasks.contracts import JobContext, LeaderboardEntry
 from tasks.errors import ClusterLost, StorageError
-from tasks.h2o.algorithms import WITHOUT_MOJO
+from tasks.h2o.algorithms import UNSCORED, WITHOUT_MOJO
 from tasks.tabular import TableTraining, TrainingResult
 from workers.runtimes.h2o_automl.client import H2OClient
 from workers.runtimes.h2o_automl.data_preparation import frame_rows
@@ -155,6 +155,8 @@ def _remarks(spec: TableTraining, trained: Trained) -> list[str]:
             f"H2O makes no MOJO of {leader.algo}, so score_table can't use this model; {SOURCE_ARTIFACT} is its Java "
             "source (POJO)."
         )
+    if leader.algo in UNSCORED:
+        found.append(f"score_table can't use this model: {UNSCORED[leader.algo]}.")
     if len(view.entries) > 1 and spec.target is not None and "training rows themselves" in view.measured:
         found.append(
             "The models are ranked by the rows that they learned from, which favours those that learn by heart; set "
