@@ -76,7 +76,9 @@ def _clusters(client: H2OClient, key: str, leader: LeaderboardEntry, output: Jso
             for place, row in enumerate(centres, start=1)
         ],
     )
-    return table, draw_standing(table, table_rows(output.get("centers_std")) or centres, features, leader.model_id)
+    standardised = table_rows(output.get("centers_std"))
+    picture = draw_standing(table, standardised or centres, features, leader.model_id, standardised=bool(standardised))
+    return table, picture
 
 
 def _components(output: Json, leader: LeaderboardEntry) -> Drawn:

@@ -13,18 +13,18 @@ from workers.runtimes.h2o_automl.tables import Table, short_model
 
 
 def draw_standing(
-    clusters: Table, centres: Sequence[Mapping[str, Any]], features: Sequence[str], model_id: str
+    clusters: Table, centres: Sequence[Mapping[str, Any]], features: Sequence[str], model_id: str, *, standardised: bool
 ) -> bytes:
     """Where each cluster lies in each feature. Of a category H2O tells the level, which has no place."""
     shades = np.array([[_number(row[name]) for row in centres] for name in features])
     return _signed(
         Heatmap(
             title="Centres of the clusters",
-            subtitle=short_model(model_id),
-            x_label="cluster, with its test rows",
+            subtitle=f"{short_model(model_id)}; where each lies in each feature",
+            x_label="cluster: its test rows",
             y_label="feature",
-            scale_label="distance from the mean, in standard deviations",
-            x_names=[f"{row[0]} ({row[1]})" for row in clusters.rows],
+            scale_label="standard deviations" if standardised else "value",
+            x_names=[f"{row[0]}: {row[1]}" for row in clusters.rows],
             y_names=features,
             shades=shades,
             texts=[[_text(row[name]) for row in centres] for name in features],
@@ -40,10 +40,10 @@ def draw_components(weights: Sequence[Mapping[str, Any]], names: Sequence[str], 
     return _signed(
         Heatmap(
             title="Principal components",
-            subtitle=short_model(model_id),
+            subtitle=f"{short_model(model_id)}; how much of each column is in each",
             x_label="component",
             y_label="column",
-            scale_label="weight of the column in the component",
+            scale_label="weight",
             x_names=names,
             y_names=[str(row[""]) for row in weights],
             shades=shades,
