@@ -168,6 +168,13 @@ def test_a_model_that_runs_but_can_not_be_seen_yet_exists() -> None:
     assert trainable(FakeModel([None]).as_client, ALONE).exists()
 
 
+def test_the_job_of_the_whole_is_found_among_those_of_its_parts() -> None:
+    client = FakeModel([])
+    whole, fold = h2o_job("k", "RUNNING", MODEL_KEY), h2o_job("f", "RUNNING", f"{MODEL_KEY}_cv_1")
+    client.answers["GET /3/Jobs"] = lambda: {"jobs": [fold, whole]}
+    assert training.find_job(client.as_client, ALONE) == "k"
+
+
 def test_what_has_no_mojo_is_not_saved_in_between(job: FakeJobContext) -> None:
     state = replace(ALONE, training=Training("model", "NaiveBayes"))
     client = FakeModel([0.6])

@@ -10,7 +10,7 @@ from tasks.errors import ClusterLost, InvalidInput, JobCancelled, JobStoppedEmpt
 from tasks.tabular import TableTraining
 from workers.runtimes.h2o_automl.client import H2OClient, Json
 from workers.runtimes.h2o_automl.failures import H2OError, out_of_memory, plain_message
-from workers.runtimes.h2o_automl.frames import TERMINAL, end_job, listed_jobs, read_job
+from workers.runtimes.h2o_automl.frames import TERMINAL, destination, end_job, listed_jobs, read_job
 from workers.runtimes.h2o_automl.run_state import RunState
 from workers.runtimes.h2o_automl.saved_models import LeaderSaver
 from workers.runtimes.h2o_automl.trainable import trainable
@@ -76,8 +76,10 @@ def abandoning(job: JobContext, current: Callable[[], RunState]) -> Iterator[Non
 
 def find_job(client: H2OClient, state: RunState) -> str:
     """The key of the H2O job that does the run's training."""
-    for listed in listed_jobs(client, trainable(client, state).destination):
-        return str(listed["key"]["name"])
+    # The models of a grid, and of a cross-validation, have longer names than the whole.
+    found = sorted(listed_jobs(client, trainable(client, state).destination), key=lambda each: len(destination(each)))
+    if found:
+        return str(found[0]["key"]["name"])
     raise RunLost(f"The cluster has the {state.training.what} but no longer its job; it will be trained anew.")
 
 
