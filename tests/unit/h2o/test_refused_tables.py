@@ -282,7 +282,7 @@ def test_the_sentence_for_a_validation_table(tmp_path: Path, content: str, sente
     (tmp_path / "other").write_text(content)
     spec = TrainAutoML.model_validate({"target": "y", "dataset": {"file": "d"}, "validation_dataset": {"file": "v"}})
     with pytest.raises(InvalidInput) as caught:
-        check_tables(spec, tmp_path / "dataset", tmp_path / "other", None)
+        check_tables(spec, tmp_path / "dataset", {"validation": tmp_path / "other"})
     assert str(caught.value) == sentence
 
 
