@@ -13,7 +13,7 @@ from turnout import Client
 from turnout.errors import Invalid
 from turnout.records import File
 
-GRID = ["--target", "y", "--algo", "GBM", "--parameters", "ntrees=300", "--parameters", "nfolds=3", "--parameters"]
+GRID = ["--target", "y", "--algo", "GBM", "--parameters", "ntrees=150", "--parameters", "nfolds=3", "--parameters"]
 GRID += ["score_tree_interval=10", "--hyper_params", "max_depth=[2,3,4]", "--hyper_params", "learn_rate=[0.05,0.2]"]
 
 
