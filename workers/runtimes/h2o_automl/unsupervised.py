@@ -94,7 +94,10 @@ def _components(output: Json, leader: LeaderboardEntry) -> Drawn:
 
 
 def _scores(frame: TestFrame, leader: LeaderboardEntry, job: JobContext) -> Drawn:
-    scores = np.array([float(text) for text in frame.predictions(leader.model_id, job.scratch)])
+    # Of an isolation forest H2O calls the score a prediction, of an extended one an anomaly score.
+    column = None if leader.algo == "IsolationForest" else "anomaly_score"
+    (rows,) = frame.predicted([leader.model_id], frame.sample, [column], job.scratch)
+    scores = np.array([float(row[0]) for row in rows])
     counts, edges = np.histogram(scores, bins=BINS)
     table = Table(
         "Anomaly scores of the test rows",
