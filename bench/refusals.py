@@ -157,7 +157,7 @@ def checked(paths: dict[str, Path], spec: dict[str, object]) -> tuple[float, flo
     whole = TrainAutoML.model_validate({**spec, **inputs})
     started, computed = time.perf_counter(), time.process_time()
     try:
-        check_tables(whole, paths["dataset"], None, paths.get("test_dataset"))
+        check_tables(whole, paths["dataset"], {"test": paths["test_dataset"]} if "test_dataset" in paths else {})
     except InvalidInput:
         return time.perf_counter() - started, time.process_time() - computed
     raise SystemExit(f"{paths} was not refused")

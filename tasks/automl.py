@@ -4,6 +4,10 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
+from tasks.contracts import Input
+from tasks.h2o.fitness import FITTED, PARAMETER_OF_DISTRIBUTION
+from tasks.h2o.plan import PlannedSteps
+from tasks.h2o.ranges import LONGEST_RUNTIME_SECONDS
 from tasks.tabular import ColumnName, TableTraining
 
 Algorithm = Literal["GLM", "DRF", "GBM", "DeepLearning", "XGBoost", "StackedEnsemble"]
@@ -28,32 +32,31 @@ Distribution = Literal[
     "AUTO", "bernoulli", "multinomial", "gaussian", "poisson", "gamma", "tweedie", "laplace", "quantile", "huber"
 ]
 
-_CLASSIFICATION_ONLY = frozenset(
-    {
-        "AUC",
-        "AUCPR",
-        "logloss",
-        "mean_per_class_error",
-        "lift_top_group",
-        "misclassification",
-        "bernoulli",
-        "multinomial",
-    }
-)
-_REGRESSION_ONLY = frozenset(
-    {"deviance", "MAE", "RMSLE", "gaussian", "poisson", "gamma", "tweedie", "laplace", "quantile", "huber"}
-)
-_TWO_CLASSES_ONLY = frozenset({"AUC", "AUCPR", "lift_top_group", "bernoulli"})
 _TREES = frozenset({"DRF", "GBM", "XGBoost"})
-PARAMETER_OF_DISTRIBUTION = {"tweedie": "tweedie_power", "quantile": "quantile_alpha", "huber": "huber_alpha"}
 DEFAULT_RUNTIME_SECONDS = 3600.0
 DEFAULT_BALANCE_SIZE = 5.0
-LONGEST_RUNTIME_SECONDS = 6 * 86400.0
+# What H2O makes of nfolds -1.
+DEFAULT_FOLDS = 5
 
 
 class AutoMLSpec(TableTraining):
     """Everything that one AutoML training can be told."""
 
+    target: ColumnName = Field(description="The column to predict.")
+    blending_dataset: Input | None = Field(
+        default=None,
+        description=(
+            "Rows that the ensembles learn from how to combine the models, in a table of their own with the same "
+            "columns; then cross-validation isn't needed for it."
+        ),
+    )
+    leaderboard_dataset: Input | None = Field(
+        default=None,
+        description=(
+            "Rows to rank the models on, in a table of their own with the same columns; the leaderboard is measured by "
+            "cross-validation if not given."
+        ),
+    )
     max_models: int = Field(
         default=0, ge=0, le=10_000, description="Most models to train, ensembles not counted; 0: no limit."
     )
@@ -131,8 +134,6 @@ class AutoMLSpec(TableTraining):
         le=1,
         description="Share of the budget, 0 to 1, for refining the best models; -1: H2O decides.",
     )
-    weights_column: ColumnName | None = Field(default=None, description="Column with each row's weight.")
-    fold_column: ColumnName | None = Field(default=None, description="Column that assigns each row to a fold.")
     keep_cross_validation_predictions: bool = Field(
         default=False, description="Keep them in the cluster while training."
     )
@@ -145,22 +146,49 @@ class AutoMLSpec(TableTraining):
     monotone_constraints: dict[str, Literal[-1, 1]] | None = Field(
         default=None, min_length=1, description="Columns whose effect may only rise (1) or fall (-1); trees heed it."
     )
+    modeling_plan: list[PlannedSteps] | None = Field(
+        default=None,
+        min_length=1,
+        max_length=20,
+        description="The steps that AutoML goes through, for experts; H2O's own plan if not given.",
+    )
     preprocessing: list[Literal["target_encoding"]] | None = Field(
         default=None, min_length=1, max_length=1, description="Prepare columns before training (experimental in H2O)."
     )
 
     @property
+    def datasets(self) -> dict[str, Input]:
+        further = {"blending": self.blending_dataset, "leaderboard": self.leaderboard_dataset}
+        return {**super().datasets, **{role: source for role, source in further.items() if source is not None}}
+
+    @property
     def effective_max_runtime_secs(self) -> float:
-        """The time budget of the whole job in seconds; 0 means none."""
         if self.max_runtime_secs is not None:
             return self.max_runtime_secs
         return 0.0 if self.max_models else DEFAULT_RUNTIME_SECONDS
 
     @property
-    def special_columns(self) -> dict[str, str]:
-        """The columns that are neither target nor feature, by the option that names them."""
-        named = {"weights_column": self.weights_column, "fold_column": self.fold_column}
-        return {option: column for option, column in named.items() if column is not None}
+    def effective_max_models(self) -> int:
+        return self.max_models
+
+    @property
+    def folds(self) -> int:
+        """H2O makes five of -1."""
+        if self.fold_column is not None:
+            return 0
+        return DEFAULT_FOLDS if self.nfolds == -1 else self.nfolds
+
+    @property
+    def sampling_factors(self) -> list[float] | None:
+        return self.class_sampling_factors
+
+    @property
+    def options(self) -> dict[str, list[object]]:
+        return {name: [getattr(self, name, None)] for name in (*FITTED, "balance_classes", "monotone_constraints")}
+
+    @property
+    def named_features(self) -> dict[str, list[str]]:
+        return {"monotone_constraints": list(self.monotone_constraints or ())}
 
     @model_validator(mode="after")
     def _limits_exist(self) -> Self:
@@ -183,30 +211,33 @@ class AutoMLSpec(TableTraining):
             raise ValueError("no algorithm is left to train; an ensemble alone has nothing to combine")
         if self.monotone_constraints and not self.algorithms & _TREES:
             raise ValueError("monotone_constraints need one of DRF, GBM and XGBoost, but none is to be trained")
+        if self.blending_dataset is not None and "StackedEnsemble" not in self.algorithms:
+            raise ValueError("blending_dataset is for ensembles, but StackedEnsemble is not to be trained")
         return self
 
     @property
     def algorithms(self) -> frozenset[str]:
-        """The algorithms that may be trained."""
         if self.include_algos is not None:
             return frozenset(self.include_algos)
         every = frozenset({"GLM", "DRF", "GBM", "DeepLearning", "XGBoost", "StackedEnsemble"})
         return every - frozenset(self.exclude_algos or ())
 
     @model_validator(mode="after")
-    def _columns_have_one_role(self) -> Self:
-        roles = [("target", self.target), *self.special_columns.items()]
-        columns = [column for _, column in roles]
-        if len(set(columns)) != len(columns):
-            raise ValueError("target, weights_column and fold_column must be different columns")
-        for option, column in self.special_columns.items():
-            if self.features is not None and column in self.features:
-                raise ValueError(f"the {option} {column!r} can't be one of the features too")
+    def _plan_can_be_gone_through(self) -> Self:
+        names = [steps.name for steps in self.modeling_plan or ()]
+        if len(set(names)) != len(names):
+            raise ValueError("modeling_plan has a name twice; give all of its steps together")
+        left_out = [name for name in names if name != "completion" and name not in self.algorithms]
+        if left_out:
+            raise ValueError(f"modeling_plan has steps of {left_out[0]}, which is not to be trained")
+        if names and not set(names) - {"StackedEnsemble", "completion"}:
+            raise ValueError("modeling_plan needs steps of an algorithm; ensembles alone have nothing to combine")
+        return self
+
+    @model_validator(mode="after")
+    def _folds_come_from_one_place(self) -> Self:
         if self.fold_column is not None and self.nfolds != -1:
             raise ValueError("give either fold_column or nfolds, not both")
-        for column in self.monotone_constraints or ():
-            if column in columns or (self.features is not None and column not in self.features):
-                raise ValueError(f"monotone_constraints names {column!r}, which is not one of the features")
         return self
 
     @model_validator(mode="after")
@@ -223,28 +254,3 @@ class AutoMLSpec(TableTraining):
             if complaint is not None:
                 raise ValueError(complaint)
         return self
-
-    def misfit(self, problem: Literal["classification", "regression"]) -> str | None:
-        """Why these options don't fit that problem; None if they do. H2O trains in spite of it, and keeps nothing."""
-        foreign = _REGRESSION_ONLY if problem == "classification" else _CLASSIFICATION_ONLY
-        for option in ("sort_metric", "stopping_metric", "distribution"):
-            value = getattr(self, option)
-            if value in foreign:
-                return f"{option} {value} doesn't apply to {problem}"
-        if problem == "regression" and self.balance_classes:
-            return "balance_classes doesn't apply to regression"
-        return None
-
-    def class_misfit(self, classes: int) -> str | None:
-        """Why these options don't fit a target with so many classes; None if they do."""
-        if classes == 2 and self.distribution == "multinomial":
-            return "distribution multinomial needs more than two"
-        if classes <= 2:
-            return None
-        for option in ("sort_metric", "stopping_metric", "distribution"):
-            value = getattr(self, option)
-            if value in _TWO_CLASSES_ONLY:
-                return f"{option} {value} applies to two only"
-        if self.monotone_constraints is not None:
-            return "monotone_constraints apply to two only"
-        return None

@@ -6,18 +6,17 @@ fakes.
 
 from typing import ClassVar, Protocol
 
-from tasks.automl import AutoMLSpec
 from tasks.contracts import Document, JobContext
 from tasks.scoring import ScoringResult, TableScoring
-from tasks.tabular import TrainingResult
+from tasks.tabular import TableTraining, TrainingResult
 
 
 class H2OAutoML(Protocol):
-    """AutoML on one H2O cluster, which several jobs may share."""
+    """Trainings on one H2O cluster, which several jobs may share: AutoML, grids, single models."""
 
     runtime_name: ClassVar[str] = "h2o_automl"
 
-    def train(self, spec: AutoMLSpec, job: JobContext) -> TrainingResult:
+    def train(self, spec: TableTraining, job: JobContext) -> TrainingResult:
         """Train, test and explain; a later attempt of the same job goes on with what is still training in the cluster.
 
         Raises ``InvalidInput`` for data that can't be trained on, ``ClusterLost`` when the next attempt has to start

@@ -1,4 +1,4 @@
-"""What every kind that trains on a table asks for and answers: data, target, split, and the leader's quality."""
+"""What every kind that trains on a table asks for and answers: data, target, split, and the best model's quality."""
 
 import math
 from typing import Annotated, Literal, Self
@@ -6,6 +6,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from tasks.contracts import Frozen, Input, JobResult, JobSpec
+from tasks.h2o.fitness import class_misfit, misfit
 from tasks.tables.encodings import ENCODING_HELP, Encoding
 
 Problem = Literal["auto", "classification", "regression"]
@@ -39,9 +40,9 @@ class TableTraining(JobSpec):
     """A table, what to predict from what, and which rows to hold out."""
 
     dataset: Input = Field(description="The table: CSV (may be gzipped) with a header line, or Parquet.")
-    target: ColumnName = Field(description="The column to predict.")
+    target: ColumnName | None = Field(default=None, description="The column to predict.")
     features: list[ColumnName] | None = Field(
-        default=None, min_length=1, description="The columns to predict from; all but the target if not given."
+        default=None, min_length=1, description="The columns to learn from; all others if not given."
     )
     encoding: Encoding = Field(default="auto", description=ENCODING_HELP)
     types: dict[ColumnName, ColumnType] | None = Field(
@@ -70,13 +71,70 @@ class TableTraining(JobSpec):
         default=None, description="Rows for the final test, in a table of their own with the same columns."
     )
     explain: bool = Field(default=True, description="Explain the models afterwards, as tables and pictures.")
+    weights_column: ColumnName | None = Field(default=None, description="Column with each row's weight.")
+    fold_column: ColumnName | None = Field(default=None, description="Column that assigns each row to a fold.")
+
+    @property
+    def datasets(self) -> dict[str, Input]:
+        """All tables by role: ``dataset``, ``validation``, ``test``, …"""
+        named = {"dataset": self.dataset, "validation": self.validation_dataset, "test": self.test_dataset}
+        return {role: source for role, source in named.items() if source is not None}
+
+    @property
+    def special_columns(self) -> dict[str, str]:
+        """The columns that are neither target nor feature, by the option that names them."""
+        named = {"weights_column": self.weights_column, "fold_column": self.fold_column}
+        return {option: column for option, column in named.items() if column is not None}
+
+    @property
+    def algorithms(self) -> frozenset[str]:
+        """The algorithms that may be trained."""
+        raise NotImplementedError
+
+    @property
+    def effective_max_runtime_secs(self) -> float:
+        """The time budget of the whole job in seconds; 0 means none."""
+        raise NotImplementedError
+
+    @property
+    def effective_max_models(self) -> int:
+        """The most models that will be trained, ensembles not counted; 0 if nothing limits them."""
+        raise NotImplementedError
+
+    @property
+    def folds(self) -> int:
+        """Folds of the cross-validation; 0 without one, or if a column assigns them."""
+        raise NotImplementedError
+
+    @property
+    def sampling_factors(self) -> list[float] | None:
+        """The sampling ratio of each class, if any are given."""
+        return None
+
+    @property
+    def options(self) -> dict[str, list[object]]:
+        """The options that may not fit a target, each with the values that it can take."""
+        raise NotImplementedError
+
+    @property
+    def named_features(self) -> dict[str, list[str]]:
+        """Columns that have to be features, by the option that names them."""
+        return {}
+
+    def misfit(self, problem: Literal["classification", "regression"]) -> str | None:
+        """Why these options don't fit that problem; None if they do. H2O trains in spite of it, and keeps nothing."""
+        return misfit(self.options, problem)
+
+    def class_misfit(self, classes: int) -> str | None:
+        """Why these options don't fit a target with so many classes; None if they do."""
+        return class_misfit(self.options, classes)
 
     @model_validator(mode="after")
     def _data_is_consistent(self) -> Self:
         if self.features is not None:
             if len(set(self.features)) != len(self.features):
                 raise ValueError("features names a column twice")
-            if self.target in self.features:
+            if self.target is not None and self.target in self.features:
                 raise ValueError(f"the target {self.target!r} can't be one of the features too")
         if self.target in (self.types or ()):
             raise ValueError(f"types can't name the target {self.target!r}; say by problem what it is")
@@ -87,6 +145,20 @@ class TableTraining(JobSpec):
             raise ValueError("give either split or test_dataset, not both")
         if self.split is not None and len(self.split.ratios) == 3 and self.validation_dataset is not None:
             raise ValueError("give either three ratios or validation_dataset, not both")
+        return self
+
+    @model_validator(mode="after")
+    def _columns_have_one_role(self) -> Self:
+        columns = [*(() if self.target is None else (self.target,)), *self.special_columns.values()]
+        if len(set(columns)) != len(columns):
+            raise ValueError("target, weights_column and fold_column must be different columns")
+        for option, column in self.special_columns.items():
+            if self.features is not None and column in self.features:
+                raise ValueError(f"the {option} {column!r} can't be one of the features too")
+        for option, names in self.named_features.items():
+            for column in names:
+                if column in columns or (self.features is not None and column not in self.features):
+                    raise ValueError(f"{option} names {column!r}, which is not one of the features")
         return self
 
     @property
@@ -109,8 +181,8 @@ class ConfusionMatrix(Frozen):
 class TrainingResult(JobResult):
     """What a training on a table found; the models themselves and all tables are artifacts."""
 
-    problem: Literal["classification", "regression"]
-    rows: dict[str, int] = Field(description="Rows in train, validation (if any) and test.")
+    problem: Literal["classification", "regression", "unsupervised"]
+    rows: dict[str, int] = Field(description="Rows in train, validation (if any), test, and other tables given.")
     leader: str = Field(description="Id of the best model.")
     leader_algo: str
     sort_metric: str = Field(description="The metric that the leaderboard is sorted by.")

@@ -1,4 +1,11 @@
-"""Train many models on a table with H2O AutoML, rank them, test the best one on held-out rows and explain them."""
+"""Train many models on a table with H2O AutoML, rank them, test the best one on held-out rows and explain them.
+
+Of H2O's own options, these are left out: project_name, because each job has a project to itself; ignored_columns,
+which features says the other way round; export_checkpoints_dir, because it writes to a path on the cluster, and the
+best model is kept with the job anyway; custom_metric_func and custom_distribution_func, because they run code in the
+cluster, which jobs of others share; verbosity, because the whole event log is kept. The only algo_parameters that H2O
+accepts are monotone_constraints.
+"""
 
 from datetime import timedelta
 from typing import Literal

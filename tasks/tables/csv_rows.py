@@ -60,17 +60,18 @@ _Pass = TypeVar("_Pass", bound=RowPass)
 class TrainingPass:
     """What the rows tell of a target and of the columns beside it."""
 
-    def __init__(self, layout: Layout, target: str, *, classes: frozenset[str] | None) -> None:
+    def __init__(self, layout: Layout, target: str | None, *, classes: frozenset[str] | None) -> None:
         self.target = TargetFacts(known=classes)
         self.features = FeaturePass(layout.columns, target)
-        self._target_index = layout.columns.index(target)
+        self._target_index = None if target is None else layout.columns.index(target)
 
     @property
     def rows(self) -> int:
         return self.features.rows
 
     def see(self, parts: list[pa.Array]) -> None:
-        self.target.see(parts[self._target_index], self.rows)
+        if self._target_index is not None:
+            self.target.see(parts[self._target_index], self.rows)
         self.features.see(parts)
 
 

@@ -29,7 +29,7 @@ _NO_TEXT = re.compile("[\x00\ud800-\udfff]")
 def read_csv(
     path: Path,
     role: str,
-    target: str,
+    target: str | None,
     wanted: Sequence[str] | None,
     *,
     classes: frozenset[str] | None = None,
@@ -71,11 +71,11 @@ def refusing(role: str) -> Iterator[None]:
         raise InvalidInput(f"The {role} can't be unpacked: {exc}; upload it again.") from exc
 
 
-def require_columns(columns: Sequence[str], role: str, target: str, wanted: Sequence[str] | None) -> None:
+def require_columns(columns: Sequence[str], role: str, target: str | None, wanted: Sequence[str] | None) -> None:
     """Refuse a table without its target or with a wanted column missing; the message lists what there is."""
     shown = ", ".join(name[:60] for name in columns[:20]) + (", …" if len(columns) > 20 else "")
     known = set(columns)
-    for name in (target, *(wanted or ())):
+    for name in (*(() if target is None else (target,)), *(wanted or ())):
         if name not in known:
             purpose = " for the target" if name == target else ""
             near = _nearest(name, columns)

@@ -21,7 +21,7 @@ READABLE_CODECS = frozenset({"UNCOMPRESSED", "SNAPPY", "GZIP", "ZSTD"})
 def read_parquet(
     path: Path,
     role: str,
-    target: str,
+    target: str | None,
     wanted: Sequence[str] | None,
     *,
     classes: frozenset[str] | None = None,
@@ -35,7 +35,7 @@ def read_parquet(
             require_readable(file, schema, role)
             _require_signed(file, schema, role)
             varying = _varying(file, [name for name in schema.names if name != target])
-            facts = _target_facts(file.read(columns=[target]).column(0), classes)
+            facts = TargetFacts() if target is None else _target_facts(file.read(columns=[target]).column(0), classes)
             return TableFacts(
                 tuple(schema.names),
                 file.metadata.num_rows,
@@ -145,7 +145,7 @@ def _varies(column: pa.Array | pa.ChunkedArray) -> bool:
     return column.null_count not in (0, len(column)) or len(column.unique()) > 1
 
 
-def _texts(file: pq.ParquetFile, schema: pa.Schema, target: str) -> dict[str, tuple[int, str]]:
+def _texts(file: pq.ParquetFile, schema: pa.Schema, target: str | None) -> dict[str, tuple[int, str]]:
     """Row and value of the first text of each column that has any."""
     found = {}
     for field in schema:

@@ -2,7 +2,8 @@
 
 import json
 import math
-from collections.abc import Callable, Mapping, Sequence
+import textwrap
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,6 +24,7 @@ class _Shape:
     metavar: str
     convert: Callable[[str], Any]
     is_list: bool = False
+    is_object: bool = False
     is_input: bool = False
     is_flag: bool = False
 
@@ -39,6 +41,19 @@ class KindOptions:
             if name != "kind" and name not in taken
         }
         self._shapes = {name: _shape(field, definitions) for name, field in self._fields.items()}
+        self._variants = list(_variants(spec_schema))
+
+    def epilog(self) -> str | None:
+        """What objects may hold where that depends on another option; None if nothing does."""
+        if not self._variants:
+            return None
+        lines = ["\b", "Names and defaults; those with * are gridable, and /v1/kinds tells the ranges and meanings:"]
+        for title, fields in self._variants:
+            named = [f"{name}{'*' if field.get('gridable') else ''}{_default(field)}" for name, field in fields.items()]
+            lines += textwrap.wrap(
+                f"{title}: {'  '.join(named)}", 100, subsequent_indent="    ", break_long_words=False
+            )
+        return "\n".join(lines)
 
     def options(self) -> list[click.Option]:
         return [self._option(name) for name in self._fields]
@@ -51,7 +66,10 @@ class KindOptions:
             if not texts:
                 continue
             values = [value for text in texts for value in self._values(client, name, shape, text)]
-            spec[name] = values if shape.is_list else values[-1]
+            if shape.is_object:
+                spec[name] = {key: value for part in values for key, value in part.items()}
+            else:
+                spec[name] = values if shape.is_list else values[-1]
         return spec
 
     def _values(self, client: Client, name: str, shape: _Shape, text: str) -> list[Any]:
@@ -104,6 +122,8 @@ def _shape(field: Schema, definitions: Schema) -> _Shape:
     if field.get("type") == "array":
         item = _shape(field.get("items", {}), definitions)
         return _Shape(f"{item.metavar}[,…]", item.convert, is_list=True, is_input=item.is_input)
+    if field.get("type") == "object" or "oneOf" in field:
+        return _Shape("JSON|NAME=VALUE", _object, is_object=True)
     plain = {
         "string": _Shape("TEXT", str),
         "integer": _Shape("INTEGER", int),
@@ -111,6 +131,35 @@ def _shape(field: Schema, definitions: Schema) -> _Shape:
         "boolean": _Shape("[true|false]", _as_boolean, is_flag=True),
     }
     return plain.get(str(field.get("type")), _Shape("JSON", json.loads))
+
+
+def _variants(schema: Schema) -> Iterator[tuple[str, Mapping[str, Schema]]]:
+    """The fields of an object for each value of another option: JSON schema's ``if`` and ``then``."""
+    for rule in schema.get("allOf", ()):
+        conditions = [
+            f"{name} {condition['const']}"
+            for name, condition in rule.get("if", {}).get("properties", {}).items()
+            if "const" in condition
+        ]
+        for name, field in rule.get("then", {}).get("properties", {}).items():
+            if conditions and "properties" in field:
+                yield f"{name} with {', '.join(conditions)}", field["properties"]
+
+
+def _default(field: Schema) -> str:
+    default = field.get("default")
+    return "" if default is None else f"={json.dumps(default, separators=(',', ':')).strip(chr(34))}"
+
+
+def _object(text: str) -> dict[str, Any]:
+    """A JSON object, or one of its fields; the option may be repeated for others."""
+    if text.lstrip().startswith("{"):
+        found: dict[str, Any] = json.loads(text)
+        return found
+    name, sign, value = text.partition("=")
+    if not sign or not name.strip():
+        raise ValueError(text)
+    return {name.strip(): _json_or_text(value.strip())}
 
 
 def _resolved(field: Schema, definitions: Schema) -> Schema:

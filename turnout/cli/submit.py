@@ -91,6 +91,7 @@ def _command(kind: KindRecord) -> click.Command:
         params=[*options.options(), *job_options],
         callback=run,
         help=kind.doc,
+        epilog=options.epilog(),
         # Dashes are as good as underscores.
         context_settings={"token_normalize_func": lambda name: name.replace("-", "_")},
     )

@@ -1,6 +1,7 @@
 """Every sort of target, and data that nothing can be learnt from."""
 
 import gzip
+import re
 from pathlib import Path
 
 import numpy as np
@@ -8,12 +9,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from tasks.errors import InvalidInput, JobOutOfMemory
+from tasks.errors import InvalidInput, JobCancelled, JobOutOfMemory
+from tasks.h2o.plan import STEPS
 from tasks.kinds.train_automl import AutoMLResult
-from tests.contract.h2o.conftest import MakeJob, left_in, quick_spec, train
+from tests.contract.h2o.conftest import MakeJob, ask, left_in, long_spec, quick_spec, train
 from tests.fakes.job_context import FakeJobContext
 from workers.runtimes.h2o_automl import memory_guard, what_if
-from workers.runtimes.h2o_automl.client import H2OClient, path_part
+from workers.runtimes.h2o_automl.client import H2OClient, Json, path_part
 from workers.runtimes.h2o_automl.runtime import H2OAutoMLRuntime
 
 
@@ -129,6 +131,19 @@ def test_tables_of_their_own_for_validation_and_test(make_job: MakeJob, h2o: H2O
     assert train(spec, make_job(), h2o).rows == {"train": 1000, "validation": 1000, "test": 1000}
 
 
+def test_ensembles_are_blended_and_models_ranked_on_tables_of_their_own(
+    make_job: MakeJob, h2o: H2OAutoMLRuntime
+) -> None:
+    job = make_job()
+    # Without cross-validation there are no ensembles but by blending.
+    options = {"include_algos": ["GLM", "GBM", "StackedEnsemble"], "max_models": 2, "nfolds": 0}
+    tables = {"blending_dataset": {"file": "circle"}, "leaderboard_dataset": {"file": "circle"}}
+    result = train(quick_spec(**options, **tables), job, h2o)
+    assert {entry.algo for entry in job.boards[-1].entries} >= {"GLM", "GBM", "StackedEnsemble"}
+    assert (result.rows["blending"], result.rows["leaderboard"]) == (1000, 1000)
+    assert "measured on the leaderboard_dataset" in job.artifact_json("leaderboard.json")["note"]
+
+
 def test_a_byte_order_mark_is_no_part_of_a_name_even_compressed(
     make_job: MakeJob, h2o: H2OAutoMLRuntime, tables: dict[str, Path], tmp_path: Path
 ) -> None:
@@ -181,8 +196,30 @@ def test_all_options_are_known_to_h2o(make_job: MakeJob, h2o: H2OAutoMLRuntime, 
         keep_cross_validation_fold_assignment=True,
         monotone_constraints={"x1": 1},
         preprocessing=["target_encoding"],
+        modeling_plan=[{"name": "GBM", "steps": [{"id": "def_1", "group": 1, "weight": 20}]}],
     )
     assert train(spec, make_job(), h2o).models == 1
+
+
+def test_h2o_s_own_plan_has_only_steps_that_can_be_named(
+    make_job: MakeJob, h2o: H2OAutoMLRuntime, client: H2OClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answers = []
+    post = H2OClient.post_json
+
+    def note(self: H2OClient, path: str, body: Json) -> Json:
+        answers.append(post(self, path, body))
+        return answers[-1]
+
+    monkeypatch.setattr(H2OClient, "post_json", note)
+    job = make_job()
+    ask(job, "cancel")
+    with pytest.raises(JobCancelled):
+        train(long_spec(exclude_algos=None), job, h2o)
+    plan = answers[0]["build_models"]["modeling_plan"]
+    assert {steps["name"] for steps in plan} == set(STEPS)
+    for steps in plan:
+        assert all(re.fullmatch(STEPS[steps["name"]], step["id"]) for step in steps["steps"]), steps
 
 
 @pytest.mark.parametrize(

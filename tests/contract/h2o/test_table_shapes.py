@@ -43,7 +43,7 @@ def read(make_job: MakeJob, client: H2OClient, tmp_path: Path) -> Read:
         job = make_job()
         keys = RunKeys(job.job_id, 1)
         spec = quick_spec("shaped", test_dataset={"file": "shaped"}, **options)
-        data = check_tables(spec, path, None, path)
+        data = check_tables(spec, path, {"test": path})
         try:
             prepare_frames(client, job, spec, keys, data, {"dataset": path, "test": path})
             columns = frame_columns(client, keys.frame("train"))

@@ -34,7 +34,7 @@ from tests.servers import PostgresServer, ValkeyServer, free_port
 from tests.unit.api.serving import Serving, make_serving
 from tests.waiting import until
 
-KINDS = ["add_numbers", "check_worker", "count_words", "score_table", "train_automl"]
+KINDS = ["add_numbers", "check_worker", "count_words", "score_table", "train_automl", "train_h2o_model"]
 HERE = socket.gethostname()
 Examined = Callable[[], dict[str, dict[str, Any]]]
 

@@ -39,7 +39,7 @@ def refusal(directory: Path, content: bytes | str, other: bytes | str | None = N
     inputs = {"dataset": {"file": "d"}, **({} if other is None else {"test_dataset": {"file": "t"}})}
     spec = TrainAutoML.model_validate({"target": "y", **inputs, **options})
     with pytest.raises(InvalidInput) as caught:
-        check_tables(spec, directory / "dataset", None, paths[1])
+        check_tables(spec, directory / "dataset", {"test": paths[1]} if paths[1] else {})
     return str(caught.value)
 
 
@@ -282,7 +282,7 @@ def test_the_sentence_for_a_validation_table(tmp_path: Path, content: str, sente
     (tmp_path / "other").write_text(content)
     spec = TrainAutoML.model_validate({"target": "y", "dataset": {"file": "d"}, "validation_dataset": {"file": "v"}})
     with pytest.raises(InvalidInput) as caught:
-        check_tables(spec, tmp_path / "dataset", tmp_path / "other", None)
+        check_tables(spec, tmp_path / "dataset", {"validation": tmp_path / "other"})
     assert str(caught.value) == sentence
 
 
@@ -295,7 +295,7 @@ def test_the_sentence_for_a_text_among_another_table_s_numbers(tmp_path: Path) -
 def test_the_sentence_for_a_file_that_is_gone(tmp_path: Path) -> None:
     spec = TrainAutoML.model_validate({"target": "y", "dataset": {"file": "d"}})
     with pytest.raises(InvalidInput, match=r"^The file of the dataset is no longer in the store; upload it again\.$"):
-        check_tables(spec, tmp_path / "gone", None, None)
+        check_tables(spec, tmp_path / "gone", {})
 
 
 PLAIN = {"x": list(range(N)), "y": ["ab"[n % 2] for n in range(N)]}

@@ -6,7 +6,7 @@ import pytest
 
 from workers.runtimes.h2o_automl.keys import RunKeys, response_name
 from workers.runtimes.h2o_automl.run_ranking import best_saved
-from workers.runtimes.h2o_automl.run_state import Entry, RunState, SavedModel, enter
+from workers.runtimes.h2o_automl.run_state import AUTOML, Entry, RunState, SavedModel, Training, enter
 
 SAVED = RunState("0" * 32, "y", 1, "cluster-1", phase="training", job_key="k", spent_seconds=5, used_seconds=30)
 
@@ -120,3 +120,18 @@ def test_what_was_saved_survives_the_checkpoint_and_the_next_run() -> None:
 def test_the_best_of_the_saved_models(sort_metric: str, scores: list[float | None], best: int) -> None:
     models = [replace(GBM, run=run, sort_metric=sort_metric, score=score) for run, score in enumerate(scores)]
     assert best_saved(models) is models[best]
+
+
+def test_what_is_trained_survives_the_checkpoint_and_the_next_run() -> None:
+    grid = Training("grid", "GBM", "RMSE")
+    _how, state = enter(None, "j", "y", "cluster-1", unknown, grid)
+    assert RunState.from_document(state.document()).next_run("cluster-2").training == grid
+    # Checkpoints of before there were grids say nothing.
+    assert RunState.from_document({"job_id": "j", "target": "y", "run": 1, "cluster_id": "c"}).training == AUTOML
+
+
+def test_a_grid_s_names_have_the_run_s_prefix_and_begin_with_the_algorithm() -> None:
+    keys = RunKeys("0" * 32, 1)
+    assert keys.trained("GBM", "grid").startswith("GBM_")
+    assert keys.prefix in keys.trained("GBM", "grid")
+    assert RunKeys("0" * 32, 11).prefix not in keys.trained("GBM", "model")

@@ -66,6 +66,27 @@ def spec(**options: object) -> TrainAutoML:
         ({"maxmodels": 3}, "Extra inputs are not permitted"),
         ({"project_name": "mine"}, "Extra inputs are not permitted"),
         ({"export_checkpoints_dir": "/tmp"}, "Extra inputs are not permitted"),  # noqa: S108
+        ({"ignored_columns": ["y"]}, "Extra inputs are not permitted"),
+        ({"custom_metric_func": "python:m=f"}, "Extra inputs are not permitted"),
+        ({"custom_distribution_func": "python:m=f"}, "Extra inputs are not permitted"),
+        ({"max_runtime_secs_per_model": -1}, "greater than or equal to 0"),
+        ({"stopping_rounds": -1}, "greater than or equal to 0"),
+        ({"distribution": "custom"}, "Input should be 'AUTO'"),
+        ({"blending_dataset": "rows.csv"}, "blending_dataset"),
+        ({"modeling_plan": [{"name": "GBN"}]}, "'GBM'"),
+        ({"modeling_plan": [{"name": "GBM", "alias": "some"}]}, "'defaults'"),
+        ({"modeling_plan": [{"name": "GBM", "steps": [{"id": "def_6"}]}]}, "GBM has no step 'def_6'"),
+        ({"modeling_plan": [{"name": "GBM", "steps": []}]}, "at least 1 item"),
+        ({"modeling_plan": [{"name": "GBM", "alias": "all", "steps": [{"id": "def_1"}]}]}, "either alias or steps"),
+        ({"modeling_plan": [{"name": "GBM", "steps": [{"id": "def_1", "weight": 0}]}]}, "greater than or equal to 1"),
+        ({"modeling_plan": [{"name": "GBM"}, {"name": "GBM"}]}, "has a name twice"),
+        ({"modeling_plan": [{"name": "GBM"}], "exclude_algos": ["GBM"]}, "steps of GBM, which is not to be trained"),
+        ({"modeling_plan": [{"name": "StackedEnsemble"}]}, "needs steps of an algorithm"),
+        (
+            {"blending_dataset": {"file": "b"}, "exclude_algos": ["StackedEnsemble"]},
+            "blending_dataset is for ensembles",
+        ),
+        ({"leaderboard_dataset": {"file": "l", "artifact": "x"}}, "leaderboard_dataset"),
     ],
 )
 def test_what_h2o_would_accept_and_train_nothing_from_is_refused(options: dict[str, object], complaint: str) -> None:

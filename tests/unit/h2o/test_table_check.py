@@ -2,6 +2,7 @@
 
 import datetime
 import gzip
+import re
 from pathlib import Path
 
 import pyarrow as pa
@@ -10,6 +11,7 @@ import pytest
 
 from tasks.errors import InvalidInput
 from tasks.kinds.train_automl import TrainAutoML
+from tasks.kinds.train_h2o_model import TrainH2OModel
 from tasks.tables.column_facts import TargetFacts
 from tasks.tables.parquet_table import copy_as
 from tasks.tabular import ColumnType
@@ -26,7 +28,7 @@ def check(path: Path, content: bytes | str, target: str = "y", **options: object
 
 def check_file(file: Path, target: str = "y", **options: object) -> CheckedData:
     spec = TrainAutoML.model_validate({"dataset": {"file": "f"}, "target": target, **options})
-    return check_tables(spec, file, None, None)
+    return check_tables(spec, file, {})
 
 
 def test_a_good_table_is_understood(tmp_path: Path) -> None:
@@ -158,7 +160,7 @@ def test_other_tables_must_fit_the_first(tmp_path: Path) -> None:
     ):
         other.write_text(content)
         with pytest.raises(InvalidInput) as caught:
-            check_tables(spec, first, None, other)
+            check_tables(spec, first, {"test": other})
         assert complaint in str(caught.value)
 
 
@@ -222,7 +224,7 @@ class TestParquet:
         other = self.write(tmp_path, {"x": ["1", None, "red"], "y": ["a", "b", "a"]})
         spec = TrainAutoML.model_validate({"dataset": {"file": "f"}, "target": "y", "test_dataset": {"file": "t"}})
         with pytest.raises(InvalidInput, match="Column 'x' of the test_dataset has the text 'red'"):
-            check_tables(spec, first, None, other)
+            check_tables(spec, first, {"test": other})
 
     def write(self, path: Path, columns: dict[str, object], compression: str = "snappy") -> Path:
         file = path / "table.parquet"
@@ -307,3 +309,83 @@ def test_what_can_not_be_retyped_is_named(tmp_path: Path, values: object, kind: 
     pq.write_table(pa.table({"x": values}), tmp_path / "a")
     with pytest.raises(InvalidInput, match=f"types makes column 'x' {kind}, but its values of type"):
         copy_as(tmp_path / "a", tmp_path / "b", {"x": kind})
+
+
+@pytest.mark.parametrize("role", ["validation", "test", "blending", "leaderboard"])
+@pytest.mark.parametrize(
+    ("content", "complaint"),
+    [
+        ("x,y\n" + "".join(f"{n},{'ab'[n % 2]}\n" for n in range(30)), "has no column 'z'"),
+        ("x,z,y\n", "has a header but no rows"),
+        ("x,z,y\n" + ROWS + "1,2,c\n", "has the class 'c' in 'y' (line 32), which the dataset doesn't have"),
+        ("x,z,y\n" + ROWS + "one,2,a\n", "has the text 'one' in line 32, but only numbers in the dataset"),
+        ("x,z,y\n1,2,\n", "The target 'y' is missing in every row of the"),
+        ("x,z,y\n" + ROWS + "1,2\n", "has 2 fields where the header has 3"),
+    ],
+)
+def test_every_further_table_is_checked_against_the_dataset(
+    tmp_path: Path, role: str, content: str, complaint: str
+) -> None:
+    first, other = tmp_path / "first", tmp_path / "other"
+    first.write_text("x,z,y\n" + ROWS)
+    other.write_text(content)
+    spec = TrainAutoML.model_validate({"dataset": {"file": "f"}, "target": "y", f"{role}_dataset": {"file": "o"}})
+    with pytest.raises(InvalidInput, match=re.escape(complaint)) as caught:
+        check_tables(spec, first, {role: other})
+    assert f"{role}_dataset" in str(caught.value)
+
+
+def unsupervised(**options: object) -> TrainH2OModel:
+    spec = {"dataset": {"file": "f"}, "algo": "KMeans", "parameters": {"k": 2}, **options}
+    return TrainH2OModel.model_validate(spec)
+
+
+@pytest.mark.parametrize("form", ["csv", "parquet"])
+def test_without_a_target_every_column_is_a_feature(tmp_path: Path, form: str) -> None:
+    file = tmp_path / "table"
+    if form == "csv":
+        file.write_text("x,z,y\n" + ROWS)
+    else:
+        pq.write_table(pa.table({"x": list(range(30)), "z": [n % 5 for n in range(30)], "y": list("ab") * 15}), file)
+    found = check_tables(unsupervised(), file, {"test": file})
+    assert (found.problem, found.classes, found.features) == ("unsupervised", 0, ("x", "z", "y"))
+    assert found.dataset.varying == {"x", "z", "y"}
+    assert found.response(None) == ""
+    assert check_tables(unsupervised(fold_column="z"), file, {}).features == ("x", "y")
+
+
+@pytest.mark.parametrize(
+    ("content", "options", "complaint"),
+    [
+        ("x,z\n1,2\n3,4\n", {}, "The dataset has 2 rows; training and testing need at least 20."),
+        ("x,z\n" + "1,2\n" * 30, {}, "nothing to learn from"),
+        ("x,z\n" + "1,2\n" * 30, {"types": {"x": "string", "z": "string"}}, "no column left to learn from"),
+        ("x,z,y\n" + ROWS, {"features": ["w"]}, "has no column 'w'"),
+        ("x,z,y\n" + ROWS, {"parameters": {"k": 2, "nfolds": 25}}, "in 25 folds (nfolds) needs at least as many rows"),
+    ],
+)
+def test_data_without_a_target_is_checked_too(
+    tmp_path: Path, content: str, options: dict[str, object], complaint: str
+) -> None:
+    file = tmp_path / "table"
+    file.write_text(content)
+    with pytest.raises(InvalidInput, match=re.escape(complaint)):
+        check_tables(unsupervised(**options), file, {})
+
+
+@pytest.mark.parametrize(
+    ("options", "complaint"),
+    [
+        ({"algo": "NaiveBayes"}, "makes this regression, and NaiveBayes predicts classes only"),
+        ({"algo": "GLM", "parameters": {"family": "binomial"}}, "family binomial doesn't apply to regression"),
+        ({"algo": "GAM", "parameters": {"gam_columns": [["q"]]}}, "gam_columns names 'q', which is not one of"),
+    ],
+)
+def test_a_parameter_that_the_data_belies_is_refused(
+    tmp_path: Path, options: dict[str, object], complaint: str
+) -> None:
+    file = tmp_path / "table"
+    file.write_text("x,z,y\n" + "".join(f"{n},{n % 5},{n / 7}\n" for n in range(30)))
+    spec = TrainH2OModel.model_validate({"dataset": {"file": "f"}, "target": "y", **options})
+    with pytest.raises(InvalidInput, match=re.escape(complaint)):
+        check_tables(spec, file, {})

@@ -17,6 +17,7 @@ from workers.runtimes.h2o_automl.failures import H2OError, translate
 from workers.runtimes.h2o_automl.frames import await_job, remove_key, split_frame
 from workers.runtimes.h2o_automl.run_state import Entry, RunState, SavedModel, enter
 from workers.runtimes.h2o_automl.saved_models import LeaderSaver
+from workers.runtimes.h2o_automl.trainable import trainable
 from workers.runtimes.h2o_automl.training_progress import Progress
 
 STATE = RunState("0" * 32, "y", 1, "cluster-1", phase="training", job_key="k", used_seconds=30)
@@ -171,7 +172,7 @@ def test_a_leader_that_can_not_be_saved_is_said_once(job: FakeJobContext) -> Non
 
     client.answers[f"GET /3/Models/{GLM}/mojo"] = refuse
     saver = LeaderSaver(client.as_client, job)
-    view = training.look(client.as_client, STATE)
+    view = trainable(client.as_client, STATE).look(client.job)
     assert view is not None
     assert saver.save(STATE, view) == saver.save(STATE, view) == STATE
     assert [level for level, _ in job.lines] == ["warning"]

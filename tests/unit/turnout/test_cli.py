@@ -37,6 +37,9 @@ def test_a_kinds_help_is_made_from_its_schema(turnout: Turnout) -> None:
     assert "[default: 0.5]" in text
 
 
+LIMITS = {"longest": [4, 5], "some": [1]}
+
+
 @pytest.mark.parametrize(
     ("arguments", "field", "value"),
     [
@@ -47,6 +50,9 @@ def test_a_kinds_help_is_made_from_its_schema(turnout: Turnout) -> None:
         (["--columns", '["a,b"]'], "columns", ["a,b"]),
         (["--columns", "a", "--columns", "b"], "columns", ["a", "b"]),
         (["--limits", '{"longest": 3}'], "limits", {"longest": 3}),
+        (["--limits", "longest=3"], "limits", {"longest": 3}),
+        (["--limits", "longest=3", "--limits", "sort=a=b"], "limits", {"longest": 3, "sort": "a=b"}),
+        (["--limits", '{"longest": 3, "some": [1]}', "--limits", "longest=[4, 5]"], "limits", LIMITS),
         (["--style", "exact"], "style", "exact"),
         (["--dataset", "job:J/N"], "dataset", {"job": "J", "artifact": "N"}),
     ],
@@ -100,6 +106,9 @@ def test_a_spec_may_come_from_a_file_or_stdin(turnout: Turnout, client: Client) 
         (["submit", "count_words", "--text", "x", "--run_at", "soon"], "--run_at"),
         (["submit", "count_words", "--text", "x", "--ratio", "nan"], "--ratio"),
         (["submit", "count_words", "--text", "x", "--limits", '{"longest": NaN}'], "JSON"),
+        (["submit", "count_words", "--text", "x", "--limits", "longest"], "'longest' is not JSON|NAME=VALUE"),
+        (["submit", "count_words", "--text", "x", "--limits", "=3"], "'=3' is not JSON|NAME=VALUE"),
+        (["submit", "count_words", "--text", "x", "--limits", "{longest: 3}"], "is not JSON|NAME=VALUE"),
         (["submit", "count_words", "--text", "x", "--deadline_seconds", "nan"], "--deadline_seconds"),
         (["submit", "count_words", "--text", "x", "--timeout", "inf"], "--timeout"),
         (["submit", "count_words", "--text", "x", "--idempotency_key", "ü"], "idempotency key"),

@@ -1,6 +1,7 @@
 """The body of ``POST /99/AutoMLBuilder`` for a spec."""
 
-from tasks.automl import PARAMETER_OF_DISTRIBUTION, AutoMLSpec
+from tasks.automl import AutoMLSpec
+from tasks.h2o.fitness import PARAMETER_OF_DISTRIBUTION
 from workers.runtimes.h2o_automl.client import Json
 from workers.runtimes.h2o_automl.keys import RunKeys
 
@@ -29,6 +30,10 @@ def automl_request(
     }
     if validated:
         input_spec["validation_frame"] = keys.frame("validation")
+    if spec.blending_dataset is not None:
+        input_spec["blending_frame"] = keys.frame("blending")
+    if spec.leaderboard_dataset is not None:
+        input_spec["leaderboard_frame"] = keys.frame("leaderboard")
     if spec.sort_metric != "AUTO":
         input_spec["sort_metric"] = spec.sort_metric
     return {
@@ -76,6 +81,8 @@ def _build_models(spec: AutoMLSpec) -> Json:
         models["include_algos"] = spec.include_algos
     if spec.exclude_algos is not None:
         models["exclude_algos"] = spec.exclude_algos
+    if spec.modeling_plan is not None:
+        models["modeling_plan"] = [steps.model_dump(mode="json", exclude_none=True) for steps in spec.modeling_plan]
     if spec.preprocessing is not None:
         models["preprocessing"] = [{"type": step.replace("_", "")} for step in spec.preprocessing]
     if spec.monotone_constraints is not None:

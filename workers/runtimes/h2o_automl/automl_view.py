@@ -2,10 +2,11 @@
 
 import math
 import re
-from dataclasses import dataclass
+from collections.abc import Sequence
 
 from tasks.contracts import LeaderboardEntry
 from workers.runtimes.h2o_automl.client import Json
+from workers.runtimes.h2o_automl.training_view import Event, TrainingView
 
 _STARTING = re.compile(r"starting (\w+?)_AutoML_\d+_\d+_\d+")
 # H2O warns of these whatever one does, so they explain no failure.
@@ -18,61 +19,41 @@ _HARMLESS = (
 )
 
 
-@dataclass(frozen=True)
-class Event:
-    """A line of the AutoML's event log; H2O gives the time of day only, in the cluster's zone."""
-
-    timestamp: str
-    level: str
-    stage: str
-    message: str
-
-
-@dataclass(frozen=True)
-class AutoMLView:
-    """One look at ``GET /99/AutoML/{project}``. ``entries`` are best first."""
-
-    sort_metric: str
-    entries: tuple[LeaderboardEntry, ...]
-    events: tuple[Event, ...]
-
-    @property
-    def base_models(self) -> int:
-        """Models that count for ``max_models``: all but ensembles."""
-        return sum(entry.algo != "StackedEnsemble" for entry in self.entries)
-
-    @property
-    def now_training(self) -> str | None:
-        """The model that was started last, such as ``GBM_2``."""
-        for event in reversed(self.events):
-            found = _STARTING.search(event.message)
-            if found:
-                return found[1]
-        return None
-
-    @property
-    def complaint(self) -> str | None:
-        """What explains best that there are no models: why the last one failed, else the last warning."""
-        failures = [event.message for event in self.events if "] failed: " in event.message]
-        warnings = [
-            event.message
-            for event in self.events
-            if event.level.upper() in ("WARN", "ERROR") and not event.message.startswith(_HARMLESS)
-        ]
-        found = failures or warnings
-        return found[-1] if found else None
-
-
-def read_automl(answer: Json) -> AutoMLView | None:
-    """None if the cluster knows no AutoML of that project (H2O answers with an empty one then)."""
+def read_automl(answer: Json) -> TrainingView | None:
+    """One look at ``GET /99/AutoML/{project}``. None if the cluster knows no AutoML of that project (H2O answers with
+    an empty one then)."""
     if answer["project_name"] is None:
         return None
     board = answer["leaderboard"] or {}
-    return AutoMLView(
+    events = tuple(_event(row) for row in table_rows(answer["event_log_table"]))
+    return TrainingView(
         sort_metric=board.get("sort_metric") or "",
         entries=tuple(_entry(row) for row in table_rows(answer["leaderboard_table"])),
-        events=tuple(_event(row) for row in table_rows(answer["event_log_table"])),
+        events=events,
+        now_training=_now_training(events),
+        complaint=_complaint(events),
     )
+
+
+def _now_training(events: Sequence[Event]) -> str | None:
+    """The model that was started last, such as ``GBM_2``."""
+    for event in reversed(events):
+        found = _STARTING.search(event.message)
+        if found:
+            return found[1]
+    return None
+
+
+def _complaint(events: Sequence[Event]) -> str | None:
+    """Why the last model failed, else the last warning."""
+    failures = [event.message for event in events if "] failed: " in event.message]
+    warnings = [
+        event.message
+        for event in events
+        if event.level.upper() in ("WARN", "ERROR") and not event.message.startswith(_HARMLESS)
+    ]
+    found = failures or warnings
+    return found[-1] if found else None
 
 
 def table_rows(table: Json | None) -> list[Json]:

@@ -2,19 +2,20 @@
 
 import re
 from collections.abc import Iterable
+from dataclasses import replace
 
 from workers.runtimes.h2o_automl.client import H2OClient
 from workers.runtimes.h2o_automl.frames import end_jobs, frame_names, remove_key
-from workers.runtimes.h2o_automl.keys import AUTOML_TAG, RunKeys
+from workers.runtimes.h2o_automl.keys import RunKeys
 from workers.runtimes.h2o_automl.run_state import RunState
 from workers.runtimes.h2o_automl.saved_models import remove_brought
-from workers.runtimes.h2o_automl.training import look
+from workers.runtimes.h2o_automl.trainable import trainable
 
 
 def remove_run(client: H2OClient, state: RunState) -> None:
     """Remove everything of one run of the job, whatever it is doing."""
     end_jobs(client, state.keys.prefix)
-    remove_frames(client, state.keys.prefix, _remove_automl(client, state, state.run))
+    remove_frames(client, state.keys.prefix, trainable(client, state).remove())
 
 
 def remove_job(client: H2OClient, state: RunState) -> None:
@@ -22,13 +23,13 @@ def remove_job(client: H2OClient, state: RunState) -> None:
     tags: set[str] = set()
     end_jobs(client, RunKeys(state.job_id, state.run).job_prefix)
     for run in range(1, state.run + 1):
-        tags |= _remove_automl(client, state, run)
+        tags |= trainable(client, replace(state, run=run)).remove()
     remove_brought(client, state.earlier)
     remove_frames(client, RunKeys(state.job_id, state.run).job_prefix, tags)
 
 
 def remove_run_frames(client: H2OClient, keys: RunKeys) -> None:
-    """Remove the frames of a run whose AutoML never started, so that it can begin again under the same names."""
+    """Remove the frames of a run whose training never started, so that it can begin again under the same names."""
     end_jobs(client, keys.prefix)
     remove_frames(client, keys.prefix, ())
 
@@ -40,19 +41,3 @@ def remove_frames(client: H2OClient, prefix: str, tags: Iterable[str]) -> None:
     for name in frame_names(client):
         if prefix in name or any(pattern.search(name) for pattern in tagged):
             remove_key(client, name)
-
-
-def _remove_automl(client: H2OClient, state: RunState, run: int) -> set[str]:
-    """Remove one run's AutoML with its models; answers the tags in their names, which their predictions carry too."""
-    keys = RunKeys(state.job_id, run)
-    of_run = RunState(state.job_id, state.target, run, state.cluster_id)
-    view = look(client, of_run)
-    if view is None:
-        return set()
-    texts = [*(entry.model_id for entry in view.entries), *(event.message for event in view.events)]
-    tags = {found for text in texts for found in AUTOML_TAG.findall(text)}
-    # The AutoML goes before the frames: its own clean-up reads them.
-    remove_key(client, keys.automl(state.target))
-    for suffix in ("leaderboard", "eventlog", "custom_leaderboard"):
-        remove_key(client, f"{keys.project}_{suffix}")
-    return tags

@@ -3,12 +3,12 @@
 from collections.abc import Mapping
 from pathlib import Path
 
-from tasks.automl import AutoMLSpec
 from tasks.contracts import JobContext
 from tasks.errors import InvalidInput, JobCancelled, JobStoppedEmpty
 from tasks.tables.column_facts import TableFacts
 from tasks.tables.csv_table import copy_without_mark
 from tasks.tables.parquet_table import copy_as
+from tasks.tabular import TableTraining
 from workers.runtimes.h2o_automl.client import H2OClient
 from workers.runtimes.h2o_automl.failures import doing
 from workers.runtimes.h2o_automl.frames import frame_columns, remove_key, row_count, split_frame, upload_table
@@ -31,7 +31,7 @@ def heed_stop(job: JobContext) -> None:
 
 
 def prepare_frames(
-    client: H2OClient, job: JobContext, spec: AutoMLSpec, keys: RunKeys, data: CheckedData, paths: dict[str, Path]
+    client: H2OClient, job: JobContext, spec: TableTraining, keys: RunKeys, data: CheckedData, paths: dict[str, Path]
 ) -> dict[str, int]:
     """Upload and parse the tables at ``paths`` (by role) and split the dataset; answers the rows of each part. An empty
     part is ``InvalidInput``."""
@@ -45,11 +45,10 @@ def prepare_frames(
             parts = list(zip((keys.frame(role) for role in roles), split.ratios, strict=True))
             split_frame(client, keys.frame("data"), parts, split.seed)
             remove_key(client, keys.frame("data"))
-    for role, facts in (("validation", data.validation), ("test", data.test)):
-        if facts is not None:
-            types = _types_of(client, keys.frame("train"))
-            _load(client, job, spec, data, facts, paths[role], keys.frame(role), types)
-            _require_values(client, data, facts, role, keys.frame(role))
+    for role, facts in data.others.items():
+        types = _types_of(client, keys.frame("train"))
+        _load(client, job, spec, data, facts, paths[role], keys.frame(role), types)
+        _require_values(client, data, facts, role, keys.frame(role))
     counted = frame_rows(client, spec, keys)
     for role, rows in counted.items():
         if rows == 0:
@@ -59,15 +58,16 @@ def prepare_frames(
     return counted
 
 
-def frame_rows(client: H2OClient, spec: AutoMLSpec, keys: RunKeys) -> dict[str, int]:
-    """The rows of each part, in the order train, validation, test."""
+def frame_rows(client: H2OClient, spec: TableTraining, keys: RunKeys) -> dict[str, int]:
+    """The rows of each part, in the order of ``parts_of``."""
     return {role: row_count(client, keys.frame(role)) for role in parts_of(spec)}
 
 
-def parts_of(spec: AutoMLSpec) -> tuple[str, ...]:
+def parts_of(spec: TableTraining) -> tuple[str, ...]:
     split = spec.effective_split
     validated = spec.validation_dataset is not None or (split is not None and len(split.ratios) == 3)
-    return ("train", "validation", "test") if validated else ("train", "test")
+    further = [role for role in spec.datasets if role not in ("dataset", "validation", "test")]
+    return ("train", *(("validation",) if validated else ()), "test", *further)
 
 
 def _types_of(client: H2OClient, key: str) -> dict[str, str]:
@@ -75,7 +75,7 @@ def _types_of(client: H2OClient, key: str) -> dict[str, str]:
     return {column["label"]: _TYPES[column["type"]] for column in columns if column["type"] in _TYPES}
 
 
-def _require_usable(client: H2OClient, job: JobContext, spec: AutoMLSpec, data: CheckedData, key: str) -> None:
+def _require_usable(client: H2OClient, job: JobContext, spec: TableTraining, data: CheckedData, key: str) -> None:
     """Refuse a dataset without any feature that H2O can use, and say of which values it loses some."""
     columns = frame_columns(client, key)
     kinds = {column["label"]: column["type"] for column in columns}
@@ -113,7 +113,7 @@ def _require_values(client: H2OClient, data: CheckedData, facts: TableFacts, rol
 def _load(
     client: H2OClient,
     job: JobContext,
-    spec: AutoMLSpec,
+    spec: TableTraining,
     data: CheckedData,
     facts: TableFacts,
     path: Path,
@@ -128,6 +128,13 @@ def _load(
         copy_as(path, path := job.scratch / "retyped.parquet", declared)
     kind = "Enum" if data.problem == "classification" else "Numeric"
     response = data.response(spec.target)
+    wanted = {**(types or {}), **{name: _PARSED[type_] for name, type_ in declared.items()}}
+    missing: dict[str, list[str]] = {}
+    renamed: dict[str, str] = {}
+    if spec.target is not None:
+        wanted[spec.target] = kind
+        missing = {spec.target: sorted(facts.target.words)} if facts.target.numeric else {}
+        renamed = {} if response == spec.target else {spec.target: response}
     with doing("reading the data"):
         rows = upload_table(
             client,
@@ -135,9 +142,9 @@ def _load(
             key,
             columns=facts.columns,
             separator=facts.separator,
-            types={**(types or {}), **{name: _PARSED[type_] for name, type_ in declared.items()}, spec.target: kind},
-            missing={spec.target: sorted(facts.target.words)} if facts.target.numeric else {},
-            renamed={} if response == spec.target else {spec.target: response},
+            types=wanted,
+            missing=missing,
+            renamed=renamed,
             tick=lambda: heed_stop(job),
         )
     if rows != facts.rows:

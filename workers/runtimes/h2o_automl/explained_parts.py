@@ -197,7 +197,7 @@ def _gains(subject: Subject) -> Answer | None:
 
 def _residuals(subject: Subject, found: Residuals) -> Answer:
     table = residuals_table(found)
-    return Answer(table, lambda: draw_residuals(table, subject.leader, subject.spec.target))
+    return Answer(table, lambda: draw_residuals(table, subject.leader, subject.target))
 
 
 def _distribution(subject: Subject, found: Residuals) -> Answer:

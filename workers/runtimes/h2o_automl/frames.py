@@ -25,13 +25,13 @@ def destination(h2o_job: Json) -> str:
 
 
 def listed_jobs(client: H2OClient, prefix: str) -> list[Json]:
-    """The jobs that make something with a name that begins with ``prefix``, of all that the cluster ever had: not for
+    """The jobs that make something with a name that has ``prefix`` in it, of all that the cluster ever had: not for
     polling."""
-    return [job for job in client.get("/3/Jobs")["jobs"] if destination(job).startswith(prefix)]
+    return [job for job in client.get("/3/Jobs")["jobs"] if prefix in destination(job)]
 
 
 def end_jobs(client: H2OClient, prefix: str) -> None:
-    """End what still works on things whose name begins with ``prefix``."""
+    """End what still works on things whose name has ``prefix`` in it."""
     for job in listed_jobs(client, prefix):
         if job["status"] not in TERMINAL:
             end_job(client, job["key"]["name"])

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 
 # What H2O puts into the names of everything that one AutoML makes. Its hour has one digit until ten o'clock.
 AUTOML_TAG = re.compile(r"AutoML_\d+_\d{8}_\d{5,6}")
+# What stands in the names of everything that a run of a job makes.
+JOB_TAG = re.compile(r"job_[0-9a-f]{32}_r\d+")
 
 
 # What the names of everything begin with that jobs make in a cluster.
@@ -61,6 +63,11 @@ class RunKeys:
     def automl_prefix(self) -> str:
         """What the AutoML object's key begins with, whatever its response column."""
         return f"{self.project}@@"
+
+    def trained(self, algo: str, what: str) -> str:
+        """The grid or the model of one algorithm; a grid calls its models so, with ``_model_1`` and so on. As in an
+        AutoML, the algorithm comes first."""
+        return f"{algo}_{self.prefix}{what}"
 
     def frame(self, role: str) -> str:
         """``role`` is ``data``, ``train``, ``validation``, ``test``, …"""

@@ -21,6 +21,11 @@ _METRICS = {
     "rmsle": "rmsle",
     "mean_residual_deviance": "mean_residual_deviance",
     "r2": "r2",
+    "tot_withinss": "tot_withinss",
+    "betweenss": "betweenss",
+    "totss": "totss",
+    "mean_score": "mean_score",
+    "mean_normalized_score": "mean_normalized_score",
 }
 
 

@@ -4,10 +4,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from tasks.automl import AutoMLSpec
 from tasks.contracts import JobContext
 from tasks.errors import JobOutOfMemory
 from tasks.tables.column_facts import TableFacts
+from tasks.tabular import TableTraining
 from workers.runtimes.h2o_automl.client import H2OClient
 from workers.runtimes.h2o_automl.room import Room, cluster_room
 
@@ -40,7 +40,7 @@ class Need:
     def advised_bytes(self) -> int:
         return max(_ADVISED_COPIES * self.data_bytes, self.least_bytes)
 
-    def outside_bytes(self, spec: AutoMLSpec) -> int:
+    def outside_bytes(self, spec: TableTraining) -> int:
         """What it takes outside of Java's heap."""
         needed = _OUTSIDE_COPIES * self.data_bytes if "XGBoost" in spec.algorithms else 0
         return needed if needed > _LITTLE_BYTES else 0
@@ -52,7 +52,7 @@ def estimate(tables: Iterable[TableFacts], files: Iterable[Path]) -> Need:
     return Need(cells, sum(path.stat().st_size for path in files))
 
 
-def require_room(client: H2OClient, job: JobContext, spec: AutoMLSpec, need: Need) -> Room:
+def require_room(client: H2OClient, job: JobContext, spec: TableTraining, need: Need) -> Room:
     """Refuse what could not fit even if the job had the cluster to itself, and warn where that would be tight; answers
     what the job should have of the cluster. Raises ``JobOutOfMemory``."""
     there_is = cluster_room(client)

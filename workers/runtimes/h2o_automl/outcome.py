@@ -2,11 +2,10 @@
 
 from dataclasses import replace
 
-from tasks.automl import AutoMLSpec
-from tasks.contracts import JobContext
+from tasks.contracts import JobContext, LeaderboardEntry
 from tasks.errors import ClusterLost, StorageError
-from tasks.tabular import TrainingResult
-from workers.runtimes.h2o_automl.automl_view import AutoMLView
+from tasks.h2o.algorithms import UNSCORED, WITHOUT_MOJO
+from tasks.tabular import TableTraining, TrainingResult
 from workers.runtimes.h2o_automl.client import H2OClient
 from workers.runtimes.h2o_automl.data_preparation import frame_rows
 from workers.runtimes.h2o_automl.explained_parts import PART_FAILURES
@@ -19,7 +18,9 @@ from workers.runtimes.h2o_automl.run_state import RunState, SavedModel
 from workers.runtimes.h2o_automl.saved_models import (
     LEADERBOARD_ARTIFACT,
     MODEL_ARTIFACT,
+    SOURCE_ARTIFACT,
     download_model,
+    download_source,
     leaderboard_table,
 )
 from workers.runtimes.h2o_automl.subject import Subject
@@ -28,10 +29,12 @@ from workers.runtimes.h2o_automl.tables import Table
 from workers.runtimes.h2o_automl.test_frame import opened_test_frame
 from workers.runtimes.h2o_automl.training import Trained
 from workers.runtimes.h2o_automl.training_report import training_report
+from workers.runtimes.h2o_automl.training_view import TrainingView
+from workers.runtimes.h2o_automl.unsupervised import explain_unsupervised
 
 
 def conclude(
-    client: H2OClient, job: JobContext, spec: AutoMLSpec, data: CheckedData, trained: Trained, share: float
+    client: H2OClient, job: JobContext, spec: TableTraining, data: CheckedData, trained: Trained, share: float
 ) -> TrainingResult:
     """Save what is worth keeping, then explain. ``share`` of the job's progress is done when this begins."""
     state = trained.state
@@ -47,6 +50,9 @@ def conclude(
     rows = frame_rows(client, spec, state.keys)
     quality = measure_quality(client, leader.model_id, state.keys.frame("test"), spec.weights_column)
     made = _explain(client, job, spec, data, trained, quality, share) if spec.explain else Explanation()
+    warnings = [*trained.warnings, *_remarks(spec, trained)]
+    for warning in warnings[len(trained.warnings) :]:
+        job.log(warning, "warning")
     result = TrainingResult(
         problem=data.problem,
         rows=rows,
@@ -60,10 +66,10 @@ def conclude(
         stopped_early=trained.stopped_early,
         artifacts=artifacts | made.artifacts,
         explanation_missing=made.missing,
-        warnings=list(trained.warnings),
+        warnings=warnings,
     )
     if spec.explain:
-        page = training_report(spec.target, result, board, made.pictures)
+        page = training_report(spec.target, state.training, result, board, made.pictures)
         job.save_artifact(REPORT_ARTIFACT, page, "text/html; charset=utf-8")
         result = result.model_copy(update={"artifacts": {**result.artifacts, "report": [REPORT_ARTIFACT]}})
     job.progress(1.0, f"Done: the best of {len(view.entries)} models is {leader.model_id}.")
@@ -91,7 +97,7 @@ def conclude_saved(job: JobContext, data: CheckedData, state: RunState) -> Train
     )
 
 
-def _rank(client: H2OClient, job: JobContext, spec: AutoMLSpec, trained: Trained) -> tuple[Trained, Table]:
+def _rank(client: H2OClient, job: JobContext, spec: TableTraining, trained: Trained) -> tuple[Trained, Table]:
     """The training with the models of earlier runs in its view, the best of all first and saved; and their ranking."""
     view, state = trained.view, trained.state
     ranking = rank_runs(client, job, state, view.entries, spec.weights_column)
@@ -119,15 +125,48 @@ def _restore(job: JobContext, model: SavedModel) -> None:
     job.save_artifact(MODEL_ARTIFACT, path, "application/zip")
 
 
-def _save_training(client: H2OClient, job: JobContext, view: AutoMLView) -> dict[str, list[str]]:
+def _save_training(client: H2OClient, job: JobContext, view: TrainingView) -> dict[str, list[str]]:
     """The leader as a MOJO, the leaderboard and the event log; no leaderboard where no model was trained."""
     saved = {"event_log": _save_table(job, "event_log", _event_log(view))}
     if view.entries:
-        mojo = job.scratch / MODEL_ARTIFACT
-        download_model(client, view.entries[0].model_id, mojo)
-        job.save_artifact(MODEL_ARTIFACT, mojo, "application/zip")
-        saved |= {"model": [MODEL_ARTIFACT], "leaderboard": _save_board(job, "leaderboard", leaderboard_table(view))}
+        saved |= _save_leader(client, job, view.entries[0])
+        saved["leaderboard"] = _save_board(job, "leaderboard", leaderboard_table(view))
     return saved
+
+
+def _save_leader(client: H2OClient, job: JobContext, leader: LeaderboardEntry) -> dict[str, list[str]]:
+    if leader.algo in WITHOUT_MOJO:
+        source = job.scratch / SOURCE_ARTIFACT
+        download_source(client, leader.model_id, source)
+        job.save_artifact(SOURCE_ARTIFACT, source, "text/x-java")
+        return {"model_source": [SOURCE_ARTIFACT]}
+    mojo = job.scratch / MODEL_ARTIFACT
+    download_model(client, leader.model_id, mojo)
+    job.save_artifact(MODEL_ARTIFACT, mojo, "application/zip")
+    return {"model": [MODEL_ARTIFACT]}
+
+
+def _remarks(spec: TableTraining, trained: Trained) -> list[str]:
+    """What somebody who uses the model has to know."""
+    found = []
+    view, leader = trained.view, trained.view.entries[0]
+    if leader.algo in WITHOUT_MOJO:
+        found.append(
+            f"H2O makes no MOJO of {leader.algo}, so score_table can't use this model; {SOURCE_ARTIFACT} is its Java "
+            "source (POJO)."
+        )
+    if leader.algo in UNSCORED:
+        found.append(f"score_table can't use this model: {UNSCORED[leader.algo]}.")
+    if len(view.entries) > 1 and spec.target is not None and "training rows themselves" in view.measured:
+        found.append(
+            "The models are ranked by the rows that they learned from, which favours those that learn by heart; set "
+            "nfolds, or give validation rows."
+        )
+    if "tot_withinss" in leader.metrics and len(view.entries) > 1:
+        found.append("More clusters always have a smaller tot_withinss, so the best by it may just have the most.")
+    if "mean_score" in leader.metrics and len(view.entries) > 1:
+        found.append("Nothing says how good an isolation forest is; the best is the one with the lowest mean_score.")
+    return found
 
 
 def _save_table(job: JobContext, name: str, table: Table) -> list[str]:
@@ -142,9 +181,9 @@ def _save_board(job: JobContext, name: str, board: Table) -> list[str]:
     return [*_save_table(job, name, board), f"{name}.parquet"]
 
 
-def _event_log(view: AutoMLView) -> Table:
+def _event_log(view: TrainingView) -> Table:
     return Table(
-        "Event log of the AutoML",
+        "Event log of the training",
         "Times of day are the cluster's.",
         ["timestamp", "level", "stage", "message"],
         [[event.timestamp, event.level, event.stage, event.message] for event in view.events],
@@ -154,7 +193,7 @@ def _event_log(view: AutoMLView) -> Table:
 def _explain(
     client: H2OClient,
     job: JobContext,
-    spec: AutoMLSpec,
+    spec: TableTraining,
     data: CheckedData,
     trained: Trained,
     quality: Quality,
@@ -164,17 +203,20 @@ def _explain(
         job.progress(share + (1 - share) * done, f"Explaining: {now}.")
 
     response = data.response(spec.target)
+    view = trained.view
     try:
         with opened_test_frame(client, trained.state.keys) as frame:
+            if spec.target is None:
+                return explain_unsupervised(job, frame, view.entries[0], report)
             subject = Subject(
                 spec,
                 data.problem,
                 data.features,
-                trained.view.entries,
+                view.entries,
                 quality,
                 frame,
                 response,
-                trained.view.sort_metric,
+                view.sort_metric if trained.state.training.what == "AutoML" else "",
             )
             return explain(job, subject, report)
     except (ClusterLost, *PART_FAILURES) as exc:

@@ -9,7 +9,7 @@ from workers.runtimes.h2o_automl.client import LONG_READ_SECONDS, H2OClient, pat
 from workers.runtimes.h2o_automl.tables import Table
 
 _TIME = "predict_time_per_row_ms"
-HIGHER_IS_BETTER = frozenset({"auc", "aucpr"})
+HIGHER_IS_BETTER = frozenset({"auc", "aucpr", "explained_variance"})
 
 
 def pareto_front(client: H2OClient, automl_key: str, sort_metric: str) -> Table | None:

@@ -29,6 +29,18 @@ class SavedModel:
 
 
 @dataclass(frozen=True)
+class Training:
+    """What a run trains: an AutoML, or a model or grid of one algorithm, ranked by ``sort_metric``."""
+
+    what: Literal["AutoML", "grid", "model"] = "AutoML"
+    algo: str = ""
+    sort_metric: str = "AUTO"
+
+
+AUTOML = Training()
+
+
+@dataclass(frozen=True)
 class RunState:
     """The checkpoint of a job: run ``run`` (from 1) in the cluster of that id.
 
@@ -49,6 +61,7 @@ class RunState:
     stopping: bool = False
     saved: tuple[SavedModel, ...] = ()
     rows: dict[str, int] = field(default_factory=dict)
+    training: Training = AUTOML
 
     @property
     def earlier(self) -> tuple[SavedModel, ...]:
@@ -77,6 +90,7 @@ class RunState:
             spent_seconds=self.spent_seconds + self.used_seconds,
             saved=self.saved,
             rows=self.rows,
+            training=self.training,
         )
 
     def remaining_seconds(self, max_runtime_secs: float) -> float:
@@ -95,15 +109,20 @@ class Entry(StrEnum):
 
 
 def enter(
-    saved: RunState | None, job_id: str, target: str, cluster_id: str, is_known: Callable[[RunState], bool]
+    saved: RunState | None,
+    job_id: str,
+    target: str,
+    cluster_id: str,
+    is_known: Callable[[RunState], bool],
+    training: Training = AUTOML,
 ) -> tuple[Entry, RunState]:
-    """Where an attempt goes on. ``is_known`` asks the cluster whether it has the AutoML of a run.
+    """Where an attempt goes on. ``is_known`` asks the cluster whether it has what a run trains.
 
-    An AutoML that the cluster knows is attached to. One that never started begins again under the same names, after
+    A training that the cluster knows is attached to. One that never started begins again under the same names, after
     what it left was removed. One that is gone, or was given up, is followed by the next run.
     """
     if saved is None:
-        return Entry.BEGIN, RunState(job_id, target, 1, cluster_id)
+        return Entry.BEGIN, RunState(job_id, target, 1, cluster_id, training=training)
     if saved.cluster_id != cluster_id or saved.phase == "abandoned":
         return Entry.BEGIN, saved.next_run(cluster_id)
     if saved.phase != "preparing" and is_known(saved):

@@ -1,4 +1,4 @@
-"""AutoML on a cluster, from the checked data to the explained leader."""
+"""Trainings on a cluster, from the checked data to the explained best model."""
 
 import time
 from collections.abc import Iterator
@@ -10,26 +10,28 @@ from typing import ClassVar
 from tasks.automl import AutoMLSpec
 from tasks.contracts import Document, JobContext
 from tasks.errors import ClusterLost, JobCancelled, JobStoppedEmpty
+from tasks.h2o.model_spec import H2OModelSpec
 from tasks.tables.encodings import as_utf8
-from tasks.tabular import TrainingResult
+from tasks.tabular import TableTraining, TrainingResult
 from workers.runtimes.h2o_automl import training
 from workers.runtimes.h2o_automl.automl_request import automl_request
 from workers.runtimes.h2o_automl.cleanup import remove_job, remove_run, remove_run_frames
-from workers.runtimes.h2o_automl.client import H2OClient
+from workers.runtimes.h2o_automl.client import H2OClient, Json
 from workers.runtimes.h2o_automl.connection import ClusterSource, KeptCluster
 from workers.runtimes.h2o_automl.data_preparation import heed_stop, parts_of, prepare_frames
 from workers.runtimes.h2o_automl.failures import H2OError, doing
 from workers.runtimes.h2o_automl.memory_guard import estimate, require_room
+from workers.runtimes.h2o_automl.model_request import model_request
 from workers.runtimes.h2o_automl.nodes import NodeLost
 from workers.runtimes.h2o_automl.outcome import conclude, conclude_saved
 from workers.runtimes.h2o_automl.room import take_room
-from workers.runtimes.h2o_automl.run_state import Entry, RunState, enter
+from workers.runtimes.h2o_automl.run_state import AUTOML, Entry, RunState, Training, enter
 from workers.runtimes.h2o_automl.saved_models import set_aside
-from workers.runtimes.h2o_automl.table_check import CheckedData, check_tables
+from workers.runtimes.h2o_automl.table_check import CheckedData, check_tables, option_of
+from workers.runtimes.h2o_automl.trainable import trainable
 
 CLUSTER_PATIENCE_SECONDS = 120.0
 RESTART_PATIENCE_SECONDS = 1800.0
-_FILES = {"dataset": "dataset", "validation": "validation_dataset", "test": "test_dataset"}
 # The explanation's part of the whole job's progress.
 EXPLANATION_SHARE = 0.1
 
@@ -42,11 +44,12 @@ class H2OAutoMLRuntime:
     def __init__(self, source: ClusterSource) -> None:
         self._source = source
 
-    def train(self, spec: AutoMLSpec, job: JobContext) -> TrainingResult:
+    def train(self, spec: TableTraining, job: JobContext) -> TrainingResult:
         paths = _input_paths(spec, job)
         job.progress(0.0, "Checking the data.")
-        paths = {role: as_utf8(path, _FILES[role], spec.encoding, job.scratch) for role, path in paths.items()}
-        data = check_tables(spec, paths["dataset"], paths.get("validation"), paths.get("test"))
+        paths = {role: as_utf8(path, option_of(role), spec.encoding, job.scratch) for role, path in paths.items()}
+        others = {role: path for role, path in paths.items() if role != "dataset"}
+        data = check_tables(spec, paths["dataset"], others)
         try:
             with self._connected(job) as client, doing("the job"):
                 state = self._enter_run(client, job, spec, data, paths)
@@ -116,7 +119,7 @@ class H2OAutoMLRuntime:
         return RESTART_PATIENCE_SECONDS if external and was_there else CLUSTER_PATIENCE_SECONDS
 
     def _enter_run(
-        self, client: H2OClient, job: JobContext, spec: AutoMLSpec, data: CheckedData, paths: dict[str, Path]
+        self, client: H2OClient, job: JobContext, spec: TableTraining, data: CheckedData, paths: dict[str, Path]
     ) -> RunState:
         saved = _saved_state(job)
         how, state = enter(
@@ -124,7 +127,8 @@ class H2OAutoMLRuntime:
             job.job_id,
             data.response(spec.target),
             client.cluster_id,
-            lambda run: training.look(client, run) is not None,
+            lambda run: trainable(client, run).exists(),
+            _training_of(spec),
         )
         if how is Entry.ATTACH:
             return training.attach(client, job, state)
@@ -136,21 +140,15 @@ class H2OAutoMLRuntime:
             self._leave_run(client, saved)
             budget = spec.effective_max_runtime_secs
             left = f" with {state.remaining_seconds(budget):.1f} of {budget:.1f} s" if budget else ""
-            job.log(f"The AutoML of run {saved.run} can't go on; run {state.run} begins{left}.", "warning")
+            job.log(
+                f"The {state.training.what} of run {saved.run} can't go on; run {state.run} begins{left}.", "warning"
+            )
             state = set_aside(job, state)
         job.checkpoint(state.document())
         take_room(client, job, state.keys, room)
         job.progress(0.0, "Bringing the data into the cluster.")
         state = replace(state, rows=prepare_frames(client, job, spec, state.keys, data, paths))
-        request = automl_request(
-            spec,
-            state.keys,
-            columns=data.dataset.columns,
-            features=data.features,
-            response=data.response(spec.target),
-            budget_seconds=state.remaining_seconds(spec.effective_max_runtime_secs),
-            validated="validation" in parts_of(spec),
-        )
+        request = _request(spec, state, data)
         heed_stop(job)
         with doing("starting the training"):
             return training.start(client, job, state, request)
@@ -166,9 +164,41 @@ def _saved_state(job: JobContext) -> RunState | None:
     return None if job.saved_checkpoint is None else RunState.from_document(job.saved_checkpoint)
 
 
-def _input_paths(spec: AutoMLSpec, job: JobContext) -> dict[str, Path]:
-    named = {"dataset": spec.dataset, "validation": spec.validation_dataset, "test": spec.test_dataset}
-    return {role: job.input_path(source) for role, source in named.items() if source is not None}
+def _input_paths(spec: TableTraining, job: JobContext) -> dict[str, Path]:
+    return {role: job.input_path(source) for role, source in spec.datasets.items()}
+
+
+def _training_of(spec: TableTraining) -> Training:
+    if isinstance(spec, H2OModelSpec):
+        return Training("model" if spec.hyper_params is None else "grid", spec.algo, spec.sort_metric)
+    return AUTOML
+
+
+def _request(spec: TableTraining, state: RunState, data: CheckedData) -> Json:
+    columns, features, response = data.dataset.columns, data.features, data.response(spec.target)
+    budget = state.remaining_seconds(spec.effective_max_runtime_secs)
+    validated = "validation" in parts_of(spec)
+    if isinstance(spec, H2OModelSpec):
+        return model_request(
+            spec,
+            state.keys,
+            columns=columns,
+            features=features,
+            response=response,
+            budget_seconds=budget,
+            validated=validated,
+        )
+    if isinstance(spec, AutoMLSpec):
+        return automl_request(
+            spec,
+            state.keys,
+            columns=columns,
+            features=features,
+            response=response,
+            budget_seconds=budget,
+            validated=validated,
+        )
+    raise TypeError(f"nothing here trains a {type(spec).__name__}")
 
 
 def _unguarded() -> None:

@@ -1,6 +1,8 @@
 """Keeps the best model so far outside the cluster while it trains, and brings those of lost runs into the next one.
 
-H2O can't resume an AutoML whose cluster died: its recovery covers grids only.
+H2O can't resume an AutoML whose cluster died. Its recovery of grids isn't used either: it wants a directory that every
+node of the old and the new cluster can write, where it puts the data too, and its models come back without what they
+measured in cross-validation, so nothing could rank them with new ones.
 """
 
 import time
@@ -9,14 +11,16 @@ from dataclasses import replace
 from pathlib import Path
 
 from tasks.contracts import JobContext, LeaderboardEntry
-from workers.runtimes.h2o_automl.automl_view import AutoMLView
+from tasks.h2o.algorithms import WITHOUT_MOJO
 from workers.runtimes.h2o_automl.client import H2OClient, path_part
 from workers.runtimes.h2o_automl.failures import H2OError
 from workers.runtimes.h2o_automl.frames import await_job, remove_key
 from workers.runtimes.h2o_automl.run_state import RunState, SavedModel
 from workers.runtimes.h2o_automl.tables import Table
+from workers.runtimes.h2o_automl.training_view import TrainingView
 
 MODEL_ARTIFACT = "model.zip"
+SOURCE_ARTIFACT = "model.java"
 LEADERBOARD_ARTIFACT = "leaderboard.json"
 # Saving takes at most this share of the time, so that large models don't hold up the live leaderboard.
 MOST_SAVING_SHARE = 0.1
@@ -27,11 +31,16 @@ def download_model(client: H2OClient, model_id: str, target: Path) -> None:
     client.download(f"/3/Models/{path_part(model_id)}/mojo", target)
 
 
-def leaderboard_table(view: AutoMLView) -> Table:
+def download_source(client: H2OClient, model_id: str, target: Path) -> None:
+    """Write the model as Java source (a POJO), for those that H2O makes no MOJO of."""
+    client.download(f"/3/Models.java/{path_part(model_id)}", target)
+
+
+def leaderboard_table(view: TrainingView) -> Table:
     metrics = list(view.entries[0].metrics)
     return Table(
         "Leaderboard",
-        f"All models, best first by {view.sort_metric}, measured in training (by cross-validation unless off).",
+        f"All models, best first by {view.sort_metric}, {view.measured}.",
         ["model_id", "algo", *metrics],
         [[entry.model_id, entry.algo, *(entry.metrics.get(name) for name in metrics)] for entry in view.entries],
     )
@@ -46,13 +55,17 @@ class LeaderSaver:
         self._failed: set[str] = set()
         self._due = 0.0
 
-    def save(self, state: RunState, view: AutoMLView) -> RunState:
+    def save(self, state: RunState, view: TrainingView) -> RunState:
         """Save the leader if it isn't yet, and keep in the checkpoint that it is; answers the state after it."""
         if not view.entries or time.monotonic() < self._due:
             return state
         leader = view.entries[0]
-        known = {model.run: model.model_id for model in state.saved}
-        if known.get(state.run) == leader.model_id or leader.model_id in self._failed:
+        if leader.algo in WITHOUT_MOJO:
+            return state
+        score = leader.metrics.get(view.sort_metric)
+        known = {model.run: (model.model_id, model.score) for model in state.saved}
+        # A model of its own is the leader from the beginning, and gets better.
+        if known.get(state.run) == (leader.model_id, score) or leader.model_id in self._failed:
             return state
         began = time.monotonic()
         try:
@@ -69,13 +82,13 @@ class LeaderSaver:
             leader.algo,
             MODEL_ARTIFACT,
             view.sort_metric,
-            leader.metrics.get(view.sort_metric),
+            score,
         )
         state = replace(state, saved=(*state.earlier, saved))
         self._job.checkpoint(state.document())
         return state
 
-    def _save(self, view: AutoMLView) -> None:
+    def _save(self, view: TrainingView) -> None:
         mojo = self._job.scratch / "leader.zip"
         download_model(self._client, view.entries[0].model_id, mojo)
         self._job.save_artifact(MODEL_ARTIFACT, mojo, "application/zip")

@@ -3,8 +3,8 @@
 import functools
 from dataclasses import dataclass
 
-from tasks.automl import AutoMLSpec
 from tasks.contracts import LeaderboardEntry
+from tasks.tabular import TableTraining
 from workers.runtimes.h2o_automl.leader_quality import Quality
 from workers.runtimes.h2o_automl.test_frame import TestFrame
 
@@ -14,9 +14,10 @@ MOST_CLASSES = 7
 
 @dataclass(frozen=True)
 class Subject:
-    """``entries`` are the leaderboard's, the leader first; ``response`` is the target's name in the test frame."""
+    """``entries`` are the leaderboard's, the leader first; ``response`` is the target's name in the test frame. Without
+    ``sort_metric`` there is no leaderboard of H2O's own, as there is of an AutoML."""
 
-    spec: AutoMLSpec
+    spec: TableTraining
     problem: str
     features: tuple[str, ...]
     entries: tuple[LeaderboardEntry, ...]
@@ -24,6 +25,10 @@ class Subject:
     frame: TestFrame
     response: str
     sort_metric: str = ""
+
+    @property
+    def target(self) -> str:
+        return self.spec.target or ""
 
     @property
     def leader(self) -> str:
@@ -42,7 +47,7 @@ class Subject:
     @property
     def answer(self) -> str:
         """What the models are asked for, in words."""
-        target, label = self.spec.target, self.shown_class
+        target, label = self.target, self.shown_class
         return f"prediction of {target}" if label is None else f"probability of {target} = {label}"
 
     @functools.cached_property

@@ -1,52 +1,82 @@
 """Refuses data that H2O would fail on, or train nothing from, before anything goes to the cluster."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from tasks.automl import AutoMLSpec
 from tasks.errors import InvalidInput
 from tasks.tables.column_facts import TableFacts, TargetFacts
 from tasks.tables.csv_table import read_csv
 from tasks.tables.formats import is_parquet
 from tasks.tables.parquet_table import read_parquet
+from tasks.tabular import TableTraining
 from workers.runtimes.h2o_automl.keys import response_name
 
 FEWEST_ROWS = 20
-# What H2O makes of nfolds -1.
-DEFAULT_FOLDS = 5
 MOST_CLASSES = 1000
+Problem = Literal["classification", "regression", "unsupervised"]
 # At most this many distinct whole numbers are taken for classes rather than amounts.
 MOST_NUMBERED_CLASSES = 20
 
 
 @dataclass(frozen=True)
 class CheckedData:
-    """The tables of a spec, read through and found fit, and what they mean."""
+    """The tables of a spec, read through and found fit, and what they mean. ``others`` are those beside the dataset, by
+    role; ``classes`` is 0 unless there are any."""
 
     dataset: TableFacts
-    validation: TableFacts | None
-    test: TableFacts | None
-    problem: Literal["classification", "regression"]
+    problem: Problem
     features: tuple[str, ...]
     classes: int
+    others: Mapping[str, TableFacts] = field(default_factory=dict)
 
     @property
     def tables(self) -> tuple[TableFacts, ...]:
-        return tuple(table for table in (self.dataset, self.validation, self.test) if table is not None)
+        return (self.dataset, *self.others.values())
 
-    def response(self, target: str) -> str:
-        """What the target column is called in the cluster."""
+    def response(self, target: str | None) -> str:
+        """What the target column is called in the cluster; nothing without one."""
+        if target is None:
+            return ""
         return response_name(target, (name for table in self.tables for name in table.columns))
 
 
-def check_tables(spec: AutoMLSpec, dataset: Path, validation: Path | None, test: Path | None) -> CheckedData:
-    """Read all tables of the spec through. Raises ``InvalidInput`` that names what is wrong and says what to do."""
+def option_of(role: str) -> str:
+    """The option that names the table of a role."""
+    return role if role == "dataset" else f"{role}_dataset"
+
+
+def check_tables(spec: TableTraining, dataset: Path, others: Mapping[str, Path]) -> CheckedData:
+    """Read all tables of the spec through, the ``others`` by role. Raises ``InvalidInput`` that names what is wrong and
+    says what to do."""
     special = list(spec.special_columns.values())
     facts = _read(dataset, "dataset", spec.target, [*(spec.features or ()), *special, *(spec.types or ())])
     _refuse_texts_among_numbers(spec, facts, "dataset")
-    _refuse_spoilt_numbers(spec, facts)
+    problem, classes = _problem(spec, facts)
+    strings = {name for name, kind in (spec.types or {}).items() if kind == "string"}
+    taken = {spec.target, *special, *facts.unnamed_index, *strings}
+    features = spec.features or [name for name in facts.columns if name not in taken]
+    _require_features(spec, facts, features)
+    _refuse_decimal_commas(spec, facts, features)
+    if spec.target is not None:
+        _require_target(spec.target, problem, facts)
+    _require_rows(spec, facts)
+    checked: dict[str, TableFacts] = {}
+    for role, path in others.items():
+        checked[role] = _check_other(path, option_of(role), spec.target, features, problem, facts)
+        _refuse_texts_among_numbers(spec, checked[role], option_of(role))
+    factors = spec.sampling_factors
+    if factors is not None and len(factors) != classes:
+        raise InvalidInput(f"class_sampling_factors has {len(factors)} numbers for {classes} classes.")
+    return CheckedData(facts, problem, tuple(features), classes, checked)
+
+
+def _problem(spec: TableTraining, facts: TableFacts) -> tuple[Problem, int]:
+    """What the target poses, and how many classes it has."""
+    if spec.target is None:
+        return "unsupervised", 0
+    _refuse_spoilt_numbers(spec, spec.target, facts)
     problem = decide_problem(spec.problem, facts.target)
     complaint = spec.misfit(problem)
     if complaint is not None:
@@ -55,25 +85,7 @@ def check_tables(spec: AutoMLSpec, dataset: Path, validation: Path | None, test:
     complaint = spec.class_misfit(classes) if classes else None
     if complaint is not None:
         raise InvalidInput(f"The target {spec.target!r} has {classes} classes, and {complaint}.")
-    strings = {name for name, kind in (spec.types or {}).items() if kind == "string"}
-    others = {spec.target, *special, *facts.unnamed_index, *strings}
-    features = spec.features or [name for name in facts.columns if name not in others]
-    _require_features(spec, facts, features)
-    _refuse_decimal_commas(spec, facts, features)
-    _require_target(spec.target, problem, facts)
-    _require_rows(spec, facts)
-    checked = [
-        _check_other(path, role, spec.target, features, problem, facts)
-        for path, role in ((validation, "validation_dataset"), (test, "test_dataset"))
-    ]
-    for table, role in zip(checked, ("validation_dataset", "test_dataset"), strict=True):
-        if table is not None:
-            _refuse_texts_among_numbers(spec, table, role)
-    if spec.class_sampling_factors is not None and len(spec.class_sampling_factors) != classes:
-        raise InvalidInput(
-            f"class_sampling_factors has {len(spec.class_sampling_factors)} numbers for {classes} classes."
-        )
-    return CheckedData(facts, checked[0], checked[1], problem, tuple(features), classes)
+    return problem, classes
 
 
 def decide_problem(
@@ -92,7 +104,7 @@ def _few(target: TargetFacts) -> bool:
 def _read(
     path: Path,
     role: str,
-    target: str,
+    target: str | None,
     wanted: Sequence[str],
     *,
     classes: frozenset[str] | None = None,
@@ -107,10 +119,8 @@ def _read(
 
 
 def _check_other(
-    path: Path | None, role: str, target: str, features: Sequence[str], problem: str, training: TableFacts
-) -> TableFacts | None:
-    if path is None:
-        return None
+    path: Path, role: str, target: str | None, features: Sequence[str], problem: str, training: TableFacts
+) -> TableFacts:
     classes = frozenset(training.target.counts) if problem == "classification" else None
     facts = _read(path, role, target, features, classes=classes)
     for name in features:
@@ -121,6 +131,8 @@ def _check_other(
                 f"Column {name!r} of the {role} has the text {text[:60]!r} in {facts.place(row)}, but only numbers in "
                 "the dataset."
             )
+    if target is None:
+        return facts
     if facts.target.present == 0:
         raise InvalidInput(f"The target {target!r} is missing in every row of the {role}.")
     if problem == "classification":
@@ -135,7 +147,7 @@ def _check_other(
     return facts
 
 
-def _refuse_texts_among_numbers(spec: AutoMLSpec, facts: TableFacts, role: str) -> None:
+def _refuse_texts_among_numbers(spec: TableTraining, facts: TableFacts, role: str) -> None:
     for name, kind in (spec.types or {}).items():
         if kind == "numeric" and name in facts.texts:
             row, text = facts.texts[name]
@@ -144,7 +156,7 @@ def _refuse_texts_among_numbers(spec: AutoMLSpec, facts: TableFacts, role: str) 
             )
 
 
-def _refuse_decimal_commas(spec: AutoMLSpec, facts: TableFacts, features: Sequence[str]) -> None:
+def _refuse_decimal_commas(spec: TableTraining, facts: TableFacts, features: Sequence[str]) -> None:
     for name in features:
         if name in facts.decimal_commas and name not in (spec.types or ()):
             row, text = facts.texts[name]
@@ -155,12 +167,14 @@ def _refuse_decimal_commas(spec: AutoMLSpec, facts: TableFacts, features: Sequen
             )
 
 
-def _require_features(spec: AutoMLSpec, facts: TableFacts, features: Sequence[str]) -> None:
+def _require_features(spec: TableTraining, facts: TableFacts, features: Sequence[str]) -> None:
     if not features:
-        raise InvalidInput("The dataset has no column left to predict from.")
-    for column in spec.monotone_constraints or ():
-        if column not in features:
-            raise InvalidInput(f"monotone_constraints names {column!r}, which is not one of the features.")
+        purpose = "learn from" if spec.target is None else "predict from"
+        raise InvalidInput(f"The dataset has no column left to {purpose}.")
+    for option, names in spec.named_features.items():
+        for column in names:
+            if column not in features:
+                raise InvalidInput(f"{option} names {column!r}, which is not one of the features.")
     if not facts.varying & set(features) and facts.rows > 1:
         raise InvalidInput("Every feature has the same value in all rows, so there is nothing to learn from.")
 
@@ -182,13 +196,13 @@ def _require_target(target: str, problem: str, facts: TableFacts) -> None:
         raise InvalidInput(f"The target {target!r} has {many} different values, too many for classes; {advice}.")
 
 
-def _refuse_spoilt_numbers(spec: AutoMLSpec, facts: TableFacts) -> None:
+def _refuse_spoilt_numbers(spec: TableTraining, name: str, facts: TableFacts) -> None:
     """Refuse to take a target of numbers for classes because of a few values that aren't written as numbers."""
     target = facts.target
     if spec.problem != "auto":
         return
     if target.numeric and target.whole_numbers and _few(target):
-        _refuse_double_classes(spec.target, target)
+        _refuse_double_classes(name, target)
     if target.first_text is None:
         return
     amounts = target.numbers > target.present / 2 and not (target.whole_numbers and _few(target))
@@ -197,7 +211,7 @@ def _refuse_spoilt_numbers(spec: AutoMLSpec, facts: TableFacts) -> None:
     row, text = target.first_text
     advice = _advice(target) or "; correct it, or leave it empty"
     raise InvalidInput(
-        f"The target {spec.target!r} has {text[:60]!r} in {facts.place(row)}, which isn't written as a "
+        f"The target {name!r} has {text[:60]!r} in {facts.place(row)}, which isn't written as a "
         f"plain number{advice}. If the values are classes, set problem to classification."
     )
 
@@ -223,23 +237,21 @@ def _require_numbers(target: str, facts: TableFacts, role: str) -> None:
         )
 
 
-def _require_rows(spec: AutoMLSpec, facts: TableFacts) -> None:
-    if facts.target.present < FEWEST_ROWS:
-        raise InvalidInput(
-            f"The dataset has {facts.target.present} rows with a value of the target {spec.target!r}; training and "
-            f"testing need at least {FEWEST_ROWS}."
-        )
+def _require_rows(spec: TableTraining, facts: TableFacts) -> None:
+    usable = facts.rows if spec.target is None else facts.target.present
+    if usable < FEWEST_ROWS:
+        which = "rows" if spec.target is None else f"rows with a value of the target {spec.target!r}"
+        raise InvalidInput(f"The dataset has {usable} {which}; training and testing need at least {FEWEST_ROWS}.")
     split = spec.effective_split
     require_folds(spec, facts.rows if split is None else round(facts.rows * split.ratios[0]))
 
 
-def require_folds(spec: AutoMLSpec, rows: int) -> None:
+def require_folds(spec: TableTraining, rows: int) -> None:
     """Refuse more folds than there are rows to train on."""
-    folds = 0 if spec.fold_column is not None else (DEFAULT_FOLDS if spec.nfolds == -1 else spec.nfolds)
-    if folds > rows:
+    if spec.folds > rows:
         raise InvalidInput(
-            f"Cross-validation in {folds} folds (nfolds) needs at least as many rows, but {rows} of the dataset's are "
-            "for training; use fewer folds or more rows."
+            f"Cross-validation in {spec.folds} folds (nfolds) needs at least as many rows, but {rows} of the dataset's "
+            "are for training; use fewer folds or more rows."
         )
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from pydantic import JsonValue
 
-from workers.runtimes.h2o_automl.keys import AUTOML_TAG
+from workers.runtimes.h2o_automl.keys import AUTOML_TAG, JOB_TAG
 
 MOST_SLUG_CHARACTERS = 60
 
@@ -45,8 +45,8 @@ def slug(name: str) -> str:
 
 
 def short_model(model_id: str) -> str:
-    """A model's id without the AutoML's number and date, which all models of a leaderboard share."""
-    return re.sub(f"_{AUTOML_TAG.pattern}", "", model_id)
+    """A model's id without the AutoML's number and date, or the job's id, which all models of a leaderboard share."""
+    return re.sub(f"_({AUTOML_TAG.pattern}|{JOB_TAG.pattern})", "", model_id)
 
 
 def truncated(text: str, length: int = 34) -> str:

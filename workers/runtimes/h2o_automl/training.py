@@ -1,20 +1,21 @@
-"""Starts an AutoML without waiting for it, or attaches to one, and watches it to its end."""
+"""Starts a training without waiting for it, or attaches to one, and watches it to its end."""
 
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
-from tasks.automl import AutoMLSpec
 from tasks.contracts import JobContext, Leaderboard, LogLevel
 from tasks.errors import ClusterLost, InvalidInput, JobCancelled, JobStoppedEmpty
-from workers.runtimes.h2o_automl.automl_view import AutoMLView, read_automl
-from workers.runtimes.h2o_automl.client import H2OClient, Json, path_part
+from tasks.tabular import TableTraining
+from workers.runtimes.h2o_automl.client import H2OClient, Json
 from workers.runtimes.h2o_automl.failures import H2OError, out_of_memory, plain_message
-from workers.runtimes.h2o_automl.frames import TERMINAL, end_job, listed_jobs, read_job
+from workers.runtimes.h2o_automl.frames import TERMINAL, destination, end_job, listed_jobs, read_job
 from workers.runtimes.h2o_automl.run_state import RunState
 from workers.runtimes.h2o_automl.saved_models import LeaderSaver
+from workers.runtimes.h2o_automl.trainable import trainable
 from workers.runtimes.h2o_automl.training_progress import measure
+from workers.runtimes.h2o_automl.training_view import TrainingView
 
 POLL_SECONDS = 0.5
 PROGRESS_SECONDS = 1.0
@@ -33,34 +34,28 @@ class RunLost(ClusterLost):
 class Trained:
     """How a training ended; ``view`` has at least one model, unless ``state`` has one saved from an earlier run."""
 
-    view: AutoMLView
+    view: TrainingView
     state: RunState
     stopped_early: bool
     warnings: tuple[str, ...]
 
 
-def look(client: H2OClient, state: RunState) -> AutoMLView | None:
-    """The AutoML as it is now; None if the cluster doesn't know it."""
-    return read_automl(client.get(f"/99/AutoML/{path_part(state.keys.project)}"))
-
-
 def start(client: H2OClient, job: JobContext, state: RunState, request: Json) -> RunState:
-    """Start the AutoML. The run is checkpointed before, so that no attempt can start it twice."""
+    """Start what the run trains. The run is checkpointed before, so that no attempt can start it twice."""
     state = replace(state, phase="starting")
     job.checkpoint(state.document())
-    answer = client.post_json("/99/AutoMLBuilder", request)
-    state = replace(state, phase="training", job_key=answer["job"]["key"]["name"])
+    state = replace(state, phase="training", job_key=trainable(client, state).start(request))
     job.checkpoint(state.document())
     return state
 
 
 def attach(client: H2OClient, job: JobContext, state: RunState) -> RunState:
-    """Find the H2O job of an AutoML that runs, or ran, in the cluster."""
+    """Find the H2O job of a training that runs, or ran, in the cluster."""
     if not state.job_key:
         with abandoning(job, lambda: state):
             state = replace(state, phase="training", job_key=find_job(client, state))
         job.checkpoint(state.document())
-    job.log(f"Attached again to run {state.run} of the AutoML, which went on in the cluster.")
+    job.log(f"Attached again to run {state.run} of the {state.training.what}, which went on in the cluster.")
     return state
 
 
@@ -79,10 +74,12 @@ def abandoning(job: JobContext, current: Callable[[], RunState]) -> Iterator[Non
 
 
 def find_job(client: H2OClient, state: RunState) -> str:
-    """The key of the H2O job that trains the AutoML."""
-    for listed in listed_jobs(client, state.keys.automl_prefix):
-        return str(listed["key"]["name"])
-    raise RunLost("The cluster has the AutoML but no longer its job; it will be trained anew.")
+    """The key of the H2O job that does the run's training."""
+    # The models of a grid, and of a cross-validation, have longer names than the whole.
+    found = sorted(listed_jobs(client, trainable(client, state).destination), key=lambda each: len(destination(each)))
+    if found:
+        return str(found[0]["key"]["name"])
+    raise RunLost(f"The cluster has the {state.training.what} but no longer its job; it will be trained anew.")
 
 
 def cancel(client: H2OClient, job_key: str) -> None:
@@ -95,12 +92,14 @@ def cancel(client: H2OClient, job_key: str) -> None:
 class Watch:
     """Watches one run: passes on what is new, heeds stop and cancel, and notices a cluster that stopped working."""
 
-    def __init__(self, client: H2OClient, job: JobContext, spec: AutoMLSpec, state: RunState, share: float) -> None:
+    def __init__(self, client: H2OClient, job: JobContext, spec: TableTraining, state: RunState, share: float) -> None:
         """``share`` is the training's part of the job's whole progress, 0 to 1."""
         self._client = client
         self._job = job
         self._spec = spec
         self._state = state
+        self._what = state.training.what
+        self._trainable = trainable(client, state)
         self._share = share
         self._budget = state.remaining_seconds(spec.effective_max_runtime_secs)
         self._board: Leaderboard | None = None
@@ -132,12 +131,17 @@ class Watch:
         try:
             return read_job(self._client, self._state.job_key)
         except H2OError as exc:
-            raise RunLost("The AutoML vanished from the cluster; it will be trained anew.") from exc
+            raise self._vanished() from exc
 
-    def _pass_on(self, h2o_job: Json) -> AutoMLView:
-        view = look(self._client, self._state)
+    def _vanished(self) -> RunLost:
+        return RunLost(f"The {self._what} vanished from the cluster; it will be trained anew.")
+
+    def _pass_on(self, h2o_job: Json) -> TrainingView:
+        view = self._trainable.look(h2o_job)
         if view is None:
-            raise RunLost("The AutoML vanished from the cluster; it will be trained anew.")
+            raise self._vanished()
+        if "leaderboard" in self._spec.datasets:
+            view = replace(view, measured="measured on the leaderboard_dataset")
         for event in view.events[self._state.events_seen :]:
             self._job.log(plain_message(event.message), _LEVELS.get(event.level.upper(), "info"))
         elapsed = h2o_job["msec"] / 1000
@@ -151,7 +155,7 @@ class Watch:
             self._checkpoint_due = time.monotonic() + CHECKPOINT_SECONDS
         return view
 
-    def _show(self, view: AutoMLView, elapsed: float, *, complete: bool) -> None:
+    def _show(self, view: TrainingView, elapsed: float, *, complete: bool) -> None:
         board = Leaderboard(
             run=self._state.run, sort_metric=view.sort_metric, entries=list(view.entries), complete=complete
         )
@@ -163,10 +167,11 @@ class Watch:
         self._models = max(self._models, view.base_models)
         progress = measure(
             models=self._models,
-            max_models=self._spec.max_models,
+            max_models=self._spec.effective_max_models,
             elapsed_seconds=elapsed,
             budget_seconds=self._budget,
             now_training=view.now_training,
+            share=view.share,
         )
         if progress.message != self._last_message and time.monotonic() > self._progress_due:
             fraction = None if progress.fraction is None else progress.fraction * self._share
@@ -185,7 +190,7 @@ class Watch:
             self._end_early()
 
     def _end_early(self) -> None:
-        # Saved first, so that a later attempt knows that the cancelled AutoML was ended by us.
+        # Saved first, so that a later attempt knows that the cancelled training was ended by us.
         if not self._state.stopping:
             self._state = replace(self._state, stopping=True)
             self._job.checkpoint(self._state.document())
@@ -200,7 +205,7 @@ class Watch:
             self._warn(f"H2O went on long after the {self._budget:.0f} s it was given, so it was ended.")
             self._end_early()
 
-    def _conclude(self, h2o_job: Json, view: AutoMLView) -> Trained:
+    def _conclude(self, h2o_job: Json, view: TrainingView) -> Trained:
         status, reason = h2o_job["status"], plain_message(h2o_job.get("exception") or "")
         if not view.entries:
             nothing = self._nothing_trained(status, reason, view)
@@ -210,16 +215,16 @@ class Watch:
         if status == "FAILED":
             self._warn(f"H2O ended the training with an error, and the models until then are kept: {reason}")
         if status == "CANCELLED" and not self._state.stopping:
-            self._warn("The AutoML was cancelled inside the cluster, and the models until then are kept.")
+            self._warn(f"The {self._what} was cancelled inside the cluster, and the models until then are kept.")
         state = replace(self._state, phase="trained")
         self._job.checkpoint(state.document())
         return Trained(view, state, status == "CANCELLED", tuple(self._warnings))
 
-    def _nothing_trained(self, status: str, reason: str, view: AutoMLView) -> Exception:
+    def _nothing_trained(self, status: str, reason: str, view: TrainingView) -> Exception:
         if self._state.stopping:
             return JobStoppedEmpty("The training was stopped before its first model was ready.")
         if status == "CANCELLED":
-            return RunLost("The AutoML was cancelled inside the cluster; it will be trained anew.")
+            return RunLost(f"The {self._what} was cancelled inside the cluster; it will be trained anew.")
         cause = reason or plain_message(view.complaint or "")
         if "OutOfMemory" in cause or "heap space" in cause:
             return out_of_memory("training")

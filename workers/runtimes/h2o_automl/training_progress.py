@@ -13,16 +13,28 @@ class Progress:
 
 
 def measure(
-    *, models: int, max_models: int, elapsed_seconds: float, budget_seconds: float, now_training: str | None
+    *,
+    models: int,
+    max_models: int,
+    elapsed_seconds: float,
+    budget_seconds: float,
+    now_training: str | None,
+    share: float | None = None,
 ) -> Progress:
-    """Progress of a training; ``max_models`` and ``budget_seconds`` are 0 where there is no such limit.
+    """Progress of a training; ``max_models`` and ``budget_seconds`` are 0 where there is no such limit. ``share`` is
+    how far the one model is, where there is no other.
 
     ETA by models assumes that the next ones take as long as those so far, so it is only given from the second on.
     """
     shares: list[float] = []
     etas: list[float] = []
     parts: list[str] = []
-    if max_models:
+    if share is not None:
+        shares.append(share)
+        parts.append(f"{share:.0%} of the model trained")
+        if share > 0:
+            etas.append(elapsed_seconds / share * (1 - share))
+    elif max_models:
         done = min(models, max_models)
         shares.append(done / max_models)
         parts.append(f"{done} of {max_models} models trained")

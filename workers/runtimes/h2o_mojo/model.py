@@ -9,6 +9,7 @@ from typing import Any
 import jpype
 
 from tasks.errors import InvalidInput, JobError, JobOutOfMemory
+from tasks.h2o.algorithms import UNSCORED
 from workers.runtimes.h2o_mojo.archive import look_into
 from workers.runtimes.h2o_mojo.java import java_class
 
@@ -31,6 +32,8 @@ class MojoModel:
     def __init__(self, path: Path) -> None:
         """Load the file. Raises ``InvalidInput`` for what this version of H2O's library can't score."""
         archive = look_into(path)
+        if archive.algo == "gam":
+            raise InvalidInput(f"This model can't be scored here: {UNSCORED['GAM']}.")
         self.size_bytes = archive.size_bytes
         self.algo = archive.algo
         with _java("loading the model"):
