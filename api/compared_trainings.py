@@ -28,7 +28,7 @@ class ComparedItem(BaseModel):
     model_id: str
     algo: str | None
     is_leader: bool
-    target: str
+    target: str | None
     problem: str
     rows: dict[str, int]
     sort_metric: str

@@ -1,6 +1,7 @@
 """A job as a run of MLflow, which only those need who ask for it."""
 
 import importlib
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -118,7 +119,12 @@ def _run_of(client: Any, job: JobRecord, experiment_id: str) -> str:
 
 def parameters(job: JobRecord) -> dict[str, str]:
     """The spec as MLflow's parameters: nested names are joined by dots, what was not given is left out."""
-    return {name: str(value)[:_LONGEST_VALUE] for name, value in _flat("", job.spec) if value is not None}
+    found = {name: value for name, value in _flat("", job.spec) if value is not None}
+    texts = {
+        name: value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+        for name, value in found.items()
+    }
+    return {name: text[:_LONGEST_VALUE] for name, text in texts.items()}
 
 
 def metrics(job: JobRecord) -> dict[str, float]:
@@ -138,7 +144,7 @@ def _tags(run: _Run) -> dict[str, str]:
         "turnout.error": None if job.error is None else job.error.get("message"),
         "turnout.leader": result.get("leader"),
         "turnout.sort_metric": result.get("sort_metric"),
-        **{f"turnout.tag.{name.replace(':', '.')}": value for name, value in job.tags.items()},
+        **{_allowed(f"turnout.tag.{name}"): value for name, value in job.tags.items()},
     }
     return {name: str(value)[:_LONGEST_TAG] for name, value in said.items() if value is not None}
 
@@ -153,7 +159,7 @@ def _flat(name: str, value: Any) -> Iterator[tuple[str, Any]]:
 
 def _allowed(name: str) -> str:
     """Column names are keys of some options, and may have any character."""
-    return "".join(char if char.isascii() and (char.isalnum() or char in "_-. /") else "_" for char in name)[:250]
+    return "".join(char if char.isascii() and (char.isalnum() or char in "_-. ") else "_" for char in name)[:250]
 
 
 def _chunks(items: Sequence[tuple[str, str]]) -> Iterator[Sequence[tuple[str, str]]]:

@@ -11,7 +11,7 @@ from turnout.records import Artifact, Comparison, File, HubModel, Json, ModelVer
 from turnout.server import Server
 from turnout.steps import Listing, Plan, Request
 from turnout.submissions import HasId, upload
-from turnout.transport import call, get, post, segment, understood, usually_patient
+from turnout.transport import call, post, segment, understood, usually_patient
 
 Source = File | Artifact | HubModel | Path | Mapping[str, str]
 Compared = ModelVersion | HasId | str
@@ -65,10 +65,9 @@ def download_model(server: Server, name: str, number: int | None, target: Path) 
 
 
 def compare(server: Server, items: Sequence[Compared]) -> Plan[Comparison]:
-    request = get("/v1/comparison")
     # A parameter that is repeated has no place in a mapping.
     query = "&".join(f"item={segment(_item(item))}" for item in items)
-    answer = yield from call(server, Request("GET", f"{request.path}?{query}"), repeatable=True)
+    answer = yield from call(server, Request("GET", f"/v1/comparison?{query}"), repeatable=True)
     return understood(server, answer, parse_comparison)
 
 

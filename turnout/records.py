@@ -228,7 +228,7 @@ class ComparedItem:
     model_id: str
     algo: str | None
     is_leader: bool
-    target: str
+    target: str | None
     problem: str
     rows: Mapping[str, int]
     sort_metric: str

@@ -17,7 +17,7 @@ from db.jobs import find
 from db.owners import KeyHolder
 from db.rows import JobRow
 from db.states import State
-from tasks.tabular import TableTraining
+from tasks.tabular import TableTraining, TrainingResult
 
 router = APIRouter(prefix="/v1/comparison", tags=["models"])
 
@@ -80,7 +80,7 @@ def _of_job(
 
 def _spec(services: Services, job: JobRow) -> TableTraining:
     kind = services.kinds.get(job.kind)
-    if kind is None or not issubclass(kind.spec, TableTraining):
+    if kind is None or not (issubclass(kind.spec, TableTraining) and issubclass(kind.result, TrainingResult)):
         raise _refused(f"Job {job.id} is a {job.kind}; only trainings on tables can be compared.")
     try:
         return kind.spec.model_validate(job.spec)

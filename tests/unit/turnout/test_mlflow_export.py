@@ -59,13 +59,13 @@ def test_a_job_becomes_one_run_however_often(client: Client, job_id: str, store:
     assert run.data.params == {
         "text": "x",
         "limits.longest": "3",
-        "columns": "['a', 'ü']",
+        "columns": '["a", "ü"]',
         "ratio": "0.25",
     }
     assert run.data.metrics == {"auc": 0.91}
     assert run.data.tags["turnout.job_id"] == job_id
     assert run.data.tags["turnout.leader"] == "GBM_2"
-    assert run.data.tags["turnout.tag.team.x"] == "a"
+    assert run.data.tags["turnout.tag.team_x"] == "a"
     tracking = mlflow.MlflowClient(store)
     assert len(tracking.get_metric_history(first, "auc")) == 1
     files = {file.path for file in tracking.list_artifacts(first)}

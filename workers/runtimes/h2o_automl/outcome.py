@@ -90,7 +90,12 @@ def conclude_saved(job: JobContext, data: CheckedData, state: RunState) -> Train
         runs=state.run,
         stopped_early=True,
         artifacts={"model": [MODEL_ARTIFACT], "leaderboard": [LEADERBOARD_ARTIFACT]},
-        kept_models={best.model_id: MODEL_ARTIFACT},
+        kept_models={best.model_id: MODEL_ARTIFACT}
+        | {
+            model.model_id: model.artifact
+            for model in state.saved
+            if model.artifact not in (MODEL_ARTIFACT, best.artifact)
+        },
         warnings=[warning],
     )
 
