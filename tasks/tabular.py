@@ -10,6 +10,8 @@ from tasks.tables.encodings import ENCODING_HELP, Encoding
 
 Problem = Literal["auto", "classification", "regression"]
 ColumnType = Literal["numeric", "enum", "time", "string"]
+# The result tells each with its artifact, and a result has 256 KB at most.
+MOST_KEPT_MODELS = 500
 ColumnName = Annotated[str, Field(min_length=1, max_length=1000)]
 
 
@@ -69,11 +71,11 @@ class TableTraining(JobSpec):
     test_dataset: Input | None = Field(
         default=None, description="Rows for the final test, in a table of their own with the same columns."
     )
-    keep_models: Annotated[int, Field(ge=1, le=1000)] | Literal["all"] | None = Field(
+    keep_models: Annotated[int, Field(ge=1, le=MOST_KEPT_MODELS)] | Literal["all"] | None = Field(
         default=None,
         description=(
-            "How many of the best models to keep as artifacts, to score with or to name: a number, or all; if not "
-            "given, the leader and the best model that is no ensemble."
+            "How many of the best models to keep as artifacts, to score with or to name: a number, or all (500 at "
+            "most); if not given, the leader and the best model that is no ensemble."
         ),
     )
     explain: bool = Field(default=True, description="Explain the models afterwards, as tables and pictures.")

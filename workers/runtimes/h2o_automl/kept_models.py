@@ -9,6 +9,7 @@ from typing import Literal
 
 from tasks.contracts import JobContext, LeaderboardEntry
 from tasks.errors import JobCancelled
+from tasks.tabular import MOST_KEPT_MODELS
 from workers.runtimes.h2o_automl.client import H2OClient
 from workers.runtimes.h2o_automl.failures import H2OError
 from workers.runtimes.h2o_automl.run_state import SavedModel
@@ -72,7 +73,7 @@ def _tell_rest(job: JobContext, kept: int, wanted: int, why: str) -> None:
 def choose(entries: Sequence[LeaderboardEntry], wanted: Wanted) -> list[LeaderboardEntry]:
     """The models to keep, best first, with the leader."""
     if wanted == "all":
-        return list(entries)
+        return list(entries[:MOST_KEPT_MODELS])
     if wanted is not None:
         return list(entries[:wanted])
     single = next((entry for entry in entries if entry.algo != _ENSEMBLE), entries[0])

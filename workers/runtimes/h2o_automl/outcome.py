@@ -60,7 +60,7 @@ def conclude(
         confusion_matrix=quality.confusion,
         runs=state.run,
         stopped_early=trained.stopped_early,
-        artifacts=artifacts | made.artifacts | {"kept_models": list(kept.values())},
+        artifacts=artifacts | made.artifacts,
         kept_models=kept,
         explanation_missing=made.missing,
         warnings=list(trained.warnings),
