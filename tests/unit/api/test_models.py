@@ -1,5 +1,6 @@
 """Names for models: versions, owners, what they stand for, and jobs that read them."""
 
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -234,3 +235,19 @@ def test_the_documentation_tells_of_models(shared_client: TestClient) -> None:
     document = shared_client.get("/openapi.json").json()
     assert "/v1/models/{name}/versions/{version}/content" in document["paths"]
     assert {"NewModel", "HubModel", "ModelInput"} <= set(document["components"]["schemas"])
+
+
+def test_versions_added_while_jobs_are_submitted(client: TestClient) -> None:
+    file_id = upload(client)
+    name(client, {"file": file_id})
+    with ThreadPoolExecutor(4) as pool:
+        added = [pool.submit(name, client, {"file": file_id}) for _ in range(8)]
+        submitted = [pool.submit(submit, client, {"model": "churn"}) for _ in range(8)]
+    assert sorted(one.result().json()["version"] for one in added) == list(range(2, 10))
+    for job in (one.result().json() for one in submitted):
+        version = job["spec"]["dataset"]["version"]
+        refused = client.delete(f"/v1/models/churn/versions/{version}")
+        assert refused.json()["code"] == "model_in_use", job
+    used = {one.result().json()["spec"]["dataset"]["version"] for one in submitted}
+    for version in set(range(1, 10)) - used:
+        assert client.delete(f"/v1/models/churn/versions/{version}").status_code == 204
