@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import cast
 
 import pytest
@@ -13,7 +14,9 @@ from workers.runtimes.h2o_automl import kept_models
 from workers.runtimes.h2o_automl.client import H2OClient
 from workers.runtimes.h2o_automl.failures import H2OError
 from workers.runtimes.h2o_automl.kept_models import Wanted, artifact_name, choose, keep_models
-from workers.runtimes.h2o_automl.run_state import SavedModel
+from workers.runtimes.h2o_automl.outcome import conclude_saved
+from workers.runtimes.h2o_automl.run_state import RunState, SavedModel
+from workers.runtimes.h2o_automl.table_check import CheckedData
 
 IDS = ["StackedEnsemble_All_1", "StackedEnsemble_Best_1", "GBM_1", "XGBoost_1", "GLM_1"]
 BOARD = [LeaderboardEntry(model_id=name, algo=name.split("_")[0], metrics={"auc": 0.5}) for name in IDS]
@@ -95,6 +98,22 @@ def test_a_stop_leaves_little_time(job: FakeJobContext, monkeypatch: pytest.Monk
     monkeypatch.setattr(kept_models, "STOPPED_SECONDS", -1.0)
     assert list(keep(Models(), job, "all")) == IDS[:1]
     assert "the job was asked to stop" in job.lines[-1][1]
+
+
+def test_what_runs_kept_before_a_stop_is_told(job: FakeJobContext) -> None:
+    path = job.scratch / "saved.zip"
+    path.write_bytes(b"best")
+    job.save_artifact("model_run_1.zip", path, "application/zip")
+    saved = (
+        SavedModel(1, "GBM_1", "GBM", "model_run_1.zip", "auc", 0.9),
+        SavedModel(2, "GLM_1", "GLM", "model_run_2.zip", "auc", 0.8),
+        SavedModel(3, "DRF_1", "DRF", "model.zip", "auc", 0.7),
+    )
+    state = RunState("j", "y", 3, "c", saved=saved)
+    result = conclude_saved(job, cast(CheckedData, SimpleNamespace(problem="classification")), state)
+    # What was model.zip before is no longer there.
+    assert result.kept_models == {"GBM_1": "model.zip", "GLM_1": "model_run_2.zip"}
+    assert job.artifacts["model.zip"][0].read_bytes() == b"best"
 
 
 def test_names_of_artifacts() -> None:
