@@ -12,7 +12,7 @@ from api.documentation import add_documentation
 from api.http_figures import WatchRequests
 from api.no_nul import NoNul
 from api.problems import handle_problems
-from api.routes import catalog, events, files, health, jobs, metrics, outcomes, retries, webhooks
+from api.routes import catalog, comparisons, events, files, health, jobs, metrics, models, outcomes, retries, webhooks
 from api.routes.doctor import doctor_router
 from api.routes.submissions import submissions_router, submit_route
 from api.services import Services
@@ -57,6 +57,8 @@ def make_app(services: Services) -> FastAPI:
     app.add_middleware(NoNul)
     app.add_middleware(WatchRequests, figures=services.figures.http)
     for router in (submissions, jobs.router, retries.router, events.router, outcomes.router):
+        app.include_router(router)
+    for router in (models.router, comparisons.router):
         app.include_router(router)
     for router in (files.router, catalog.router, webhooks.router, health.router, metrics.router, doctor_router()):
         app.include_router(router)

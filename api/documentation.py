@@ -10,6 +10,7 @@ from fastapi.openapi.utils import get_openapi
 from fastapi.responses import HTMLResponse
 from fastapi.staticfiles import StaticFiles
 
+from api.named_models import NewModelBody
 from api.problems import ProblemView
 from api.submission_bodies import SubmissionBodies
 
@@ -42,8 +43,9 @@ def _with_submissions(app: FastAPI, bodies: SubmissionBodies) -> dict[str, Any]:
     document = get_openapi(title=app.title, version=app.version, description=app.description, routes=app.routes)
     schemas = document.setdefault("components", {}).setdefault("schemas", {})
     schemas.update(bodies.openapi_schemas())
-    schemas["Problem"] = ProblemView.model_json_schema(ref_template="#/components/schemas/{model}")
-    schemas.update(schemas["Problem"].pop("$defs", {}))
+    for name, body in (("Problem", ProblemView), ("NewModel", NewModelBody)):
+        schemas[name] = body.model_json_schema(ref_template="#/components/schemas/{model}")
+        schemas.update(schemas[name].pop("$defs", {}))
     problem = {
         "description": "An error: what is wrong, and what to do.",
         "content": {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}},

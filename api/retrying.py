@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 from api.auth import visible_owner
 from api.problems import Problem, not_found
 from api.services import Services
-from api.spec_inputs import file_ids_of, missing_inputs
+from api.spec_inputs import file_ids_of, missing_inputs, model_version_ids_of
 from db.jobs import after_ids, find
 from db.owners import KeyHolder
 from db.rows import JobRow
@@ -54,7 +54,7 @@ def _submit(session: Session, new: NewJob, old: JobRow) -> JobRow:
         return submit(session, new)
     except UnknownReference as exc:
         # It was deleted since it was looked at.
-        raise _inputs_missing(old, f"There is no file or job {exc.args[0]!r}.") from exc
+        raise _inputs_missing(old, f"There is no file, model or job {exc.args[0]!r}.") from exc
 
 
 def _earlier(session: Session, holder: KeyHolder, key: str, sha256: str) -> JobRow | None:
@@ -93,6 +93,7 @@ def _same_again(session: Session, services: Services, old: JobRow) -> NewJob:
         after=after,
         tags=old.tags,
         file_ids=file_ids_of(spec),
+        model_version_ids=model_version_ids_of(session, spec, old.owner_id),
         retry_of=old.id,
         webhook=webhook_of(session, old),
         # Any other checkpoint names what belongs to the old job alone, and is removed with it.

@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from api.problems import FieldError, Problem, invalid
 from api.services import Services
-from api.spec_inputs import file_ids_of, has_inputs, missing_inputs
+from api.spec_inputs import file_ids_of, has_inputs, missing_inputs, model_version_ids_of, pinned
 from api.submission_bodies import MOST_ERRORS, SubmissionBody
 from api.webhooks import webhook_errors
 from db.bulk import Accepted, BulkKey, Turns, reserve_turns, submit_all
@@ -76,8 +76,8 @@ def known_before(services: Services, holder: KeyHolder, bodies: Sequence[Submiss
 def _accept_many(
     services: Services, holder: KeyHolder, bodies: Sequence[SubmissionBody], key: str | None
 ) -> Sequence[Accepted]:
-    news = [_new_job(services, holder, body) for body in bodies]
     keys = [] if key is None else [BulkKey(f"{key}#{i}", _sha256(body)) for i, body in enumerate(bodies)]
+    bodies, news = _pinned_jobs(services, holder, bodies)
     turns: Turns = {}
     try:
         if not services.database.is_sqlite:
@@ -93,6 +93,21 @@ def _accept_many(
         identifier, index = exc.args
         error = _unknown(bodies[index], identifier)
         raise invalid([FieldError(f"{index}.{error.field}", error.message, error.code)]) from exc
+
+
+def _pinned_jobs(
+    services: Services, holder: KeyHolder, bodies: Sequence[SubmissionBody]
+) -> tuple[Sequence[SubmissionBody], Sequence[NewJob]]:
+    with services.database.read() as session:
+        pinned_bodies = [_pinned(session, holder, body) for body in bodies]
+        versions = [model_version_ids_of(session, body.spec, holder.owner_id) for body in pinned_bodies]
+    jobs = zip(pinned_bodies, versions, strict=True)
+    return pinned_bodies, [_new_job(services, holder, body, read) for body, read in jobs]
+
+
+def _pinned(session: Session, holder: KeyHolder, body: SubmissionBody) -> SubmissionBody:
+    spec = pinned(session, body.spec, holder.owner_id)
+    return body if spec is body.spec else body.model_copy(update={"spec": spec})
 
 
 def _check_inputs(
@@ -129,10 +144,11 @@ def _write(
             earlier = earlier_submission(session, holder.owner_id, key=key, body_sha256=sha256)
             if earlier is not None:
                 return earlier, False
+        body = _pinned(session, holder, body)
         errors = missing_inputs(session, body.spec, holder.owner_id, body.after)
         if errors:
             raise invalid(errors)
-        new = _new_job(services, holder, body)
+        new = _new_job(services, holder, body, model_version_ids_of(session, body.spec, holder.owner_id))
         if key is None:
             return submit(session, new), True
         return submit_once(session, new, key=key, body_sha256=sha256)
@@ -142,7 +158,9 @@ def _write(
         raise invalid([_unknown(body, str(exc.args[0]))]) from exc
 
 
-def _new_job(services: Services, holder: KeyHolder, body: SubmissionBody) -> NewJob:
+def _new_job(
+    services: Services, holder: KeyHolder, body: SubmissionBody, model_version_ids: Sequence[str] = ()
+) -> NewJob:
     kind = services.kinds[body.kind]
     return NewJob(
         owner_id=holder.owner_id,
@@ -157,6 +175,7 @@ def _new_job(services: Services, holder: KeyHolder, body: SubmissionBody) -> New
         after=body.after,
         tags=body.tags,
         file_ids=file_ids_of(body.spec),
+        model_version_ids=model_version_ids,
         webhook=None if body.webhook is None else body.webhook.new_webhook(),
     )
 
@@ -164,7 +183,9 @@ def _new_job(services: Services, holder: KeyHolder, body: SubmissionBody) -> New
 def _unknown(body: SubmissionBody, identifier: str) -> FieldError:
     if identifier in body.after:
         return FieldError(f"after.{body.after.index(identifier)}", f"There is no job {identifier!r}.", "unknown_job")
-    return FieldError("spec", f"There is no file {identifier!r}.", "unknown_input")
+    if identifier in file_ids_of(body.spec):
+        return FieldError("spec", f"There is no file {identifier!r}.", "unknown_input")
+    return FieldError("spec", "A model that it names was deleted in this moment.", "unknown_input")
 
 
 def _sha256(body: SubmissionBody) -> str:

@@ -19,13 +19,13 @@ from pydantic import (
 
 from api.problems import FieldError, Problem, invalid
 from api.webhooks import WebhookBody
-from tasks.contracts import ArtifactInput, FileInput, JobSpec
+from tasks.contracts import ArtifactInput, FileInput, JobSpec, ModelInput
 from tasks.errors import InvalidInput
 from tasks.kind import Kind
 from tasks.registry import kind_named
 
 MOST_ERRORS = 100
-_INPUT_SHAPES = {FileInput.__name__, ArtifactInput.__name__}
+_INPUT_SHAPES = {FileInput.__name__, ArtifactInput.__name__, ModelInput.__name__}
 TagName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:/-]{0,62}$")]
 TagValue = Annotated[str, Field(max_length=255)]
 
@@ -102,7 +102,7 @@ class SubmissionBodies:
         except InvalidInput as exc:
             raise invalid([FieldError("kind", str(exc), "unknown_kind")]) from exc
         except ValidationError as exc:
-            raise invalid(_field_errors(exc)) from exc
+            raise invalid(field_errors(exc)) from exc
 
     def validate_many(self, raws: list[JsonValue]) -> list[SubmissionBody]:
         """All of them, or the 422 problem whose fields begin with the index of each wrong item."""
@@ -152,7 +152,7 @@ def _at_index(index: int, error: FieldError) -> FieldError:
     return FieldError(f"{index}.{error.field}".rstrip("."), error.message, error.code)
 
 
-def _field_errors(exc: ValidationError) -> list[FieldError]:
+def field_errors(exc: ValidationError) -> list[FieldError]:
     """Pydantic's errors without what was sent, because that may be long or secret."""
     found: dict[str, FieldError] = {}
     for error in exc.errors(include_url=False, include_context=False, include_input=False):
@@ -161,7 +161,7 @@ def _field_errors(exc: ValidationError) -> list[FieldError]:
         if shape is not None:
             # An input fits one of several shapes; what is wrong with each of them would be five errors for one field.
             field = ".".join(place[:shape])
-            message = 'Give {"file": id} for an uploaded file, or {"job": id, "artifact": name}.'
+            message = 'Give {"file": id} for an uploaded file, {"job": id, "artifact": name}, or {"model": name}.'
             found.setdefault(field, FieldError(field, message, "not_an_input"))
             continue
         message = "There is no such field." if error["type"] == "extra_forbidden" else error["msg"]

@@ -15,7 +15,18 @@ from db.clock import read_now
 from db.fairness import reserve_tags
 from db.ids import new_id
 from db.row_inserts import insert_rows
-from db.rows import DependencyRow, EventRow, FileRow, IdempotencyRow, JobFileRow, JobRow, Row, WebhookRow
+from db.rows import (
+    DependencyRow,
+    EventRow,
+    FileRow,
+    IdempotencyRow,
+    JobFileRow,
+    JobModelRow,
+    JobRow,
+    ModelVersionRow,
+    Row,
+    WebhookRow,
+)
 from db.states import EventType, State
 from db.submit import IdempotencyConflict, NewJob, UnknownReference
 from db.webhooks import first_values, webhook_values
@@ -84,6 +95,7 @@ def _checked(
     earlier = _earlier(session, owner_id, keys)
     fresh = [(index, new) for index, new in enumerate(news) if index not in earlier]
     _check_owned(session, FileRow, owner_id, ((index, new.file_ids) for index, new in fresh))
+    _check_owned(session, ModelVersionRow, owner_id, ((index, new.model_version_ids) for index, new in fresh))
     return earlier, fresh, _check_owned(session, JobRow, owner_id, ((index, new.after) for index, new in fresh))
 
 
@@ -116,7 +128,10 @@ def _earlier(session: Session, owner_id: str, keys: Sequence[BulkKey]) -> dict[i
 
 
 def _check_owned(
-    session: Session, row: type[JobRow] | type[FileRow], owner_id: str, named: Iterable[tuple[int, Sequence[str]]]
+    session: Session,
+    row: type[JobRow] | type[FileRow] | type[ModelVersionRow],
+    owner_id: str,
+    named: Iterable[tuple[int, Sequence[str]]],
 ) -> Mapping[str, str | None]:
     """Locks the rows that are named; returns their states, which only jobs have."""
     first_named: dict[str, int] = {}
@@ -157,6 +172,8 @@ def write_jobs(
     made = [(accepted[index].job_id, new) for index, new in fresh]
     insert_rows(session, DependencyRow, [{"job_id": i, "after_id": a} for i, new in made for a in set(new.after)])
     insert_rows(session, JobFileRow, [{"job_id": i, "file_id": f} for i, new in made for f in set(new.file_ids)])
+    read = [{"job_id": i, "model_version_id": v} for i, new in made for v in set(new.model_version_ids)]
+    insert_rows(session, JobModelRow, read)
     _insert(session, WebhookRow, [webhook_values(job_id, new.webhook) for job_id, new in made if new.webhook])
     data = {state: {"state": state, "attempt": 0} for state in (State.WAITING, State.QUEUED)}
     first = {"seq": 1, "attempt": 0, "type": EventType.STATE, "created_at": now}

@@ -7,6 +7,7 @@ from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from db.ids import new_id
+from db.named_models import name_of_file
 from db.rows import FileRow, JobFileRow, JobRow
 from db.states import OPEN_STATES
 from db.store import Stored
@@ -14,6 +15,10 @@ from db.store import Stored
 
 class FileInUse(Exception):
     """An open job reads the file; ``args[0]`` is the job's id."""
+
+
+class FileNamed(Exception):
+    """A named model stands for the file; ``args`` are its name and version."""
 
 
 def add_file(session: Session, *, owner_id: str, name: str, media_type: str, key: str, stored: Stored) -> FileRow:
@@ -52,7 +57,8 @@ def keep_look(session: Session, file_id: str, look: dict[str, Any]) -> None:
 
 
 def delete_file(session: Session, row: FileRow) -> str:
-    """Delete the row and return its store key, to be deleted after the commit. Raises ``FileInUse``."""
+    """Delete the row and return its store key, to be deleted after the commit. Raises ``FileInUse`` and
+    ``FileNamed``."""
     session.refresh(row, with_for_update=True)
     user = session.scalar(
         select(JobRow.id)
@@ -62,6 +68,9 @@ def delete_file(session: Session, row: FileRow) -> str:
     )
     if user is not None:
         raise FileInUse(user)
+    named = name_of_file(session, row.id)
+    if named is not None:
+        raise FileNamed(named.name, named.version)
     session.delete(row)
     session.flush()
     return row.key

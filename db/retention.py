@@ -12,6 +12,7 @@ from sqlalchemy import delete, exists, select
 from sqlalchemy.orm import Session, aliased
 
 from db.clock import db_now
+from db.named_models import is_named
 from db.pairs import either_pair
 from db.rows import ArtifactRow, DependencyRow, EventRow, FileRow, IdempotencyRow, JobRow, WorkerRow
 from db.states import FINAL_STATES, OPEN_STATES
@@ -77,7 +78,8 @@ def forget_workers(session: Session) -> Forgotten:
 
 
 def forget_jobs(session: Session, older_than: timedelta) -> Forgotten:
-    """Final jobs with all that belongs to them. One stays while an open job waits for it or its clean-up is due."""
+    """Final jobs with all that belongs to them. One stays while an open job waits for it, its clean-up is due,
+    or a named model stands for one of its artifacts."""
     waiting = aliased(JobRow)
     awaited = exists().where(
         DependencyRow.after_id == JobRow.id, waiting.id == DependencyRow.job_id, waiting.state.in_(OPEN_STATES)
@@ -86,7 +88,7 @@ def forget_jobs(session: Session, older_than: timedelta) -> Forgotten:
         select(JobRow.id)
         .where(JobRow.state.in_(FINAL_STATES), JobRow.finished_at.is_not(None))
         .where(JobRow.finished_at < db_now(-older_than), ~JobRow.cleanup_needed)
-        .where(~awaited)
+        .where(~awaited, ~is_named())
         .limit(_JOBS_AT_ONCE)
         .with_for_update(skip_locked=True, of=JobRow)
     )
@@ -94,11 +96,12 @@ def forget_jobs(session: Session, older_than: timedelta) -> Forgotten:
     if not locked:
         return Forgotten(0)
     artifacts = session.execute(select(ArtifactRow.job_id, ArtifactRow.key).where(ArtifactRow.job_id.in_(locked))).all()
-    # A submission may have named one of them just before it was locked; this statement sees what is committed by now.
+    # A submission or a model may have named one of them just before it was locked; this statement sees what is
+    # committed by now.
     gone = set(
         session.scalars(
             delete(JobRow)
-            .where(JobRow.id.in_(locked), ~awaited)
+            .where(JobRow.id.in_(locked), ~awaited, ~is_named())
             .returning(JobRow.id)
             .execution_options(synchronize_session=False)
         )

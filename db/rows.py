@@ -8,6 +8,7 @@ from sqlalchemy import (
     Boolean,
     Float,
     ForeignKey,
+    ForeignKeyConstraint,
     Index,
     Integer,
     MetaData,
@@ -292,6 +293,53 @@ class JobFileRow(Row):
 
     job_id: Mapped[str] = mapped_column(ForeignKey("jobs.id", ondelete="CASCADE"), primary_key=True)
     file_id: Mapped[str] = mapped_column(ForeignKey("files.id", ondelete="CASCADE"), primary_key=True, index=True)
+
+
+class ModelRow(Row):
+    """A name for models. It stays when its versions are deleted, so that none of their numbers is ever given again."""
+
+    __tablename__ = "models"
+
+    owner_id: Mapped[str] = mapped_column(ForeignKey("owners.id"), primary_key=True)
+    name: Mapped[str] = mapped_column(String(100), primary_key=True)
+    last_version: Mapped[int] = mapped_column(Integer)
+    created_at: Mapped[datetime] = mapped_column(UtcTime, default=db_now())
+
+
+class ModelVersionRow(Row):
+    """What a name stands for since it was last given: a file, an artifact of a final job, or a model of the hub.
+    No cascade: file and job stay as long as the version."""
+
+    __tablename__ = "model_versions"
+
+    id: Mapped[str] = mapped_column(Id, primary_key=True)
+    owner_id: Mapped[str] = mapped_column(Id)
+    name: Mapped[str] = mapped_column(String(100))
+    version: Mapped[int] = mapped_column(Integer)
+    file_id: Mapped[str | None] = mapped_column(ForeignKey("files.id"), index=True)
+    job_id: Mapped[str | None] = mapped_column(ForeignKey("jobs.id"), index=True)
+    artifact: Mapped[str | None] = mapped_column(String(200))
+    hub: Mapped[str | None] = mapped_column(String(200))
+    revision: Mapped[str | None] = mapped_column(String(255))
+    description: Mapped[str] = mapped_column(Text, default="")
+    tags: Mapped[dict[str, Any]] = mapped_column(Json, default=dict)
+    created_at: Mapped[datetime] = mapped_column(UtcTime, default=db_now())
+
+    __table_args__ = (
+        ForeignKeyConstraint(["owner_id", "name"], ["models.owner_id", "models.name"]),
+        UniqueConstraint("owner_id", "name", "version"),
+    )
+
+
+class JobModelRow(Row):
+    """A version of a named model that a job reads; while the job is open it can't be deleted."""
+
+    __tablename__ = "job_models"
+
+    job_id: Mapped[str] = mapped_column(ForeignKey("jobs.id", ondelete="CASCADE"), primary_key=True)
+    model_version_id: Mapped[str] = mapped_column(
+        ForeignKey("model_versions.id", ondelete="CASCADE"), primary_key=True, index=True
+    )
 
 
 class WebhookRow(Row):

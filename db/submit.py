@@ -12,7 +12,7 @@ from db.clock import db_now
 from db.events import append_state
 from db.fairness import reserve_tags
 from db.ids import new_id
-from db.rows import DependencyRow, FileRow, IdempotencyRow, JobFileRow, JobRow, WebhookRow
+from db.rows import DependencyRow, FileRow, IdempotencyRow, JobFileRow, JobModelRow, JobRow, ModelVersionRow, WebhookRow
 from db.states import FINAL_STATES, State
 from db.webhooks import NewWebhook, first_values, webhook_values
 
@@ -33,6 +33,7 @@ class NewJob:
     after: Sequence[str] = ()
     tags: Mapping[str, str] = field(default_factory=dict)
     file_ids: Sequence[str] = ()
+    model_version_ids: Sequence[str] = ()
     retry_of: str | None = None
     checkpoint: Mapping[str, Any] | None = None
     webhook: NewWebhook | None = None
@@ -43,12 +44,13 @@ class IdempotencyConflict(Exception):
 
 
 class UnknownReference(Exception):
-    """The submission names a job or file that its owner does not have; ``args[0]`` is the id."""
+    """The submission names a job, file or model that its owner does not have; ``args[0]`` is the id."""
 
 
 def submit(session: Session, new: NewJob) -> JobRow:
     """Write the job and its first event. Raises ``UnknownReference``."""
     _check_owned(session, FileRow, new.file_ids, new.owner_id)
+    _check_owned(session, ModelVersionRow, new.model_version_ids, new.owner_id)
     _check_owned(session, JobRow, new.after, new.owner_id)
     # Whoever names a file takes a lock on its row first, as its deletion does: one of the two sees the other.
     waits = new.run_at is not None or _any_unsettled(session, new.after)
@@ -79,6 +81,7 @@ def submit(session: Session, new: NewJob) -> JobRow:
         session.add(WebhookRow(**webhook_values(job.id, new.webhook)))
     session.add_all(DependencyRow(job_id=job.id, after_id=after_id) for after_id in set(new.after))
     session.add_all(JobFileRow(job_id=job.id, file_id=file_id) for file_id in set(new.file_ids))
+    session.add_all(JobModelRow(job_id=job.id, model_version_id=one) for one in set(new.model_version_ids))
     append_state(session, job.id, attempt=0, state=State(job.state))
     session.flush()
     session.refresh(job)
@@ -115,7 +118,9 @@ def keep_key(session: Session, owner_id: str, job: JobRow, *, key: str, body_sha
     session.flush()
 
 
-def _check_owned(session: Session, row: type[JobRow] | type[FileRow], ids: Sequence[str], owner_id: str) -> None:
+def _check_owned(
+    session: Session, row: type[JobRow] | type[FileRow] | type[ModelVersionRow], ids: Sequence[str], owner_id: str
+) -> None:
     # On PostgreSQL two that lock the same rows would deadlock without a common order.
     query = select(row.id).where(row.id.in_(ids), row.owner_id == owner_id).order_by(row.id)
     found = set(session.scalars(query.with_for_update(key_share=True, read=True))) if ids else set()

@@ -2,13 +2,15 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Literal, Protocol, Self
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, model_validator
 
 Document = dict[str, JsonValue]
 StopMode = Literal["cancel", "stop"]
 LogLevel = Literal["debug", "info", "warning", "error"]
+MODEL_NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]*$"
+LONGEST_MODEL_NAME = 100
 
 
 class Frozen(BaseModel):
@@ -34,13 +36,43 @@ class FileInput(Frozen):
 
 
 class ArtifactInput(Frozen):
-    """An artifact of an earlier job of the same owner."""
+    """An artifact of an earlier job of the same owner; of a training also the id of a model that it kept."""
 
     job: str = Field(min_length=1, max_length=64, description="Id of the job that made the artifact.")
-    artifact: str = Field(min_length=1, max_length=200, description="The artifact's name.")
+    artifact: str = Field(min_length=1, max_length=500, description="The artifact's name, or a kept model's id.")
 
 
-Input = FileInput | ArtifactInput
+class ModelInput(Frozen):
+    """A named model of the same owner. A job keeps the version that was the newest when it was submitted."""
+
+    model: str = Field(
+        pattern=MODEL_NAME, max_length=LONGEST_MODEL_NAME, description="Name of a model (`turnout models add`)."
+    )
+    version: int | None = Field(default=None, ge=1, le=2**31 - 1, description="The newest if not given.")
+
+
+Input = FileInput | ArtifactInput | ModelInput
+
+
+class HubModel(Frozen):
+    """A model of the Hugging Face hub, at one of its revisions."""
+
+    hub: str = Field(
+        pattern=r"^([A-Za-z0-9]([A-Za-z0-9._-]{0,94}[A-Za-z0-9])?/)?[A-Za-z0-9]([A-Za-z0-9._-]{0,94}[A-Za-z0-9])?$",
+        description="The hub's own name for it, such as `org/name`.",
+    )
+    revision: str = Field(
+        pattern=r"^[A-Za-z0-9][A-Za-z0-9._/-]{0,254}$",
+        description="A commit (40 hexadecimal digits), which never changes, or a branch or tag.",
+    )
+
+    @model_validator(mode="after")
+    def _as_the_hub_has_it(self) -> Self:
+        if "--" in self.hub or ".." in self.hub:
+            raise ValueError("the hub has no names with '--' or '..'")
+        if ".." in self.revision or "//" in self.revision or self.revision.endswith(("/", ".lock")):
+            raise ValueError(f"{self.revision!r} is no commit, branch or tag")
+        return self
 
 
 class LeaderboardEntry(Frozen):

@@ -15,7 +15,7 @@ class TableScoring(JobSpec):
     """A trained model, and the rows that it is to predict."""
 
     model: Input = Field(
-        description="A model as a MOJO: the artifact model.zip of a training job, or an uploaded file."
+        description="A model as a MOJO: a named one, a model that a training kept, or an uploaded file."
     )
     rows: list[dict[str, Cell]] | None = Field(
         default=None,

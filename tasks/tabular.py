@@ -11,6 +11,8 @@ from tasks.tables.encodings import ENCODING_HELP, Encoding
 
 Problem = Literal["auto", "classification", "regression"]
 ColumnType = Literal["numeric", "enum", "time", "string"]
+# The result tells each with its artifact, and a result has 256 KB at most.
+MOST_KEPT_MODELS = 500
 ColumnName = Annotated[str, Field(min_length=1, max_length=1000)]
 
 
@@ -69,6 +71,13 @@ class TableTraining(JobSpec):
     )
     test_dataset: Input | None = Field(
         default=None, description="Rows for the final test, in a table of their own with the same columns."
+    )
+    keep_models: Annotated[int, Field(ge=1, le=MOST_KEPT_MODELS)] | Literal["all"] | None = Field(
+        default=None,
+        description=(
+            "How many of the best models to keep as artifacts, to score with or to name: a number, or all (500 at "
+            "most); if not given, the leader and the best model that is no ensemble."
+        ),
     )
     explain: bool = Field(default=True, description="Explain the models afterwards, as tables and pictures.")
     weights_column: ColumnName | None = Field(default=None, description="Column with each row's weight.")
@@ -194,6 +203,9 @@ class TrainingResult(JobResult):
     runs: int = Field(description="How many trainings it took: more than 1 if a cluster was lost.")
     stopped_early: bool = Field(default=False, description="Whether the training was stopped and kept its best so far.")
     artifacts: dict[str, list[str]] = Field(description="Names of the job's artifacts, by what they are.")
+    kept_models: dict[str, str] = Field(
+        default={}, description="The artifacts of the models that were kept, by their ids; the leader's first."
+    )
     explanation_missing: list[str] = Field(
         default=[], description="Parts of the explanation that could not be made; the log says why."
     )

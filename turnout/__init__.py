@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from turnout.async_client import AsyncClient
     from turnout.async_job import AsyncJob
+    from turnout.async_named_models import AsyncModels
     from turnout.client import Client
     from turnout.errors import (
         BrokenDownload,
         ClientClosed,
         Conflict,
+        ExportFailed,
         FieldError,
         Invalid,
         JobCancelled,
@@ -28,17 +30,24 @@ if TYPE_CHECKING:
         WaitedTooLong,
     )
     from turnout.job import Job
+    from turnout.named_models import Models
     from turnout.records import (
         AcceptedJob,
         Artifact,
         Attempt,
+        ComparedItem,
+        ComparedMetric,
+        Comparison,
+        DifferingOption,
         Event,
         File,
         HealthRecord,
+        HubModel,
         JobRecord,
         KindRecord,
         Leaderboard,
         LeaderboardRow,
+        ModelVersion,
         Progress,
         QueueRecord,
         ReadinessRecord,
@@ -54,15 +63,22 @@ __all__ = [
     "Artifact",
     "AsyncClient",
     "AsyncJob",
+    "AsyncModels",
     "Attempt",
     "BrokenDownload",
     "Client",
     "ClientClosed",
+    "ComparedItem",
+    "ComparedMetric",
+    "Comparison",
     "Conflict",
+    "DifferingOption",
     "Event",
+    "ExportFailed",
     "FieldError",
     "File",
     "HealthRecord",
+    "HubModel",
     "Invalid",
     "Job",
     "JobCancelled",
@@ -71,6 +87,8 @@ __all__ = [
     "KindRecord",
     "Leaderboard",
     "LeaderboardRow",
+    "ModelVersion",
+    "Models",
     "NotAllowed",
     "NotFound",
     "Progress",
@@ -97,8 +115,10 @@ __all__ = [
 _PLACES = {
     "AsyncClient": "turnout.async_client",
     "AsyncJob": "turnout.async_job",
+    "AsyncModels": "turnout.async_named_models",
     "Client": "turnout.client",
     "Job": "turnout.job",
+    "Models": "turnout.named_models",
     "Submission": "turnout.submissions",
     "Webhook": "turnout.submissions",
 }

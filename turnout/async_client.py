@@ -5,19 +5,22 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Self
 
-from turnout import calls, submissions
+from turnout import calls, model_calls, submissions
 from turnout.async_driver import AsyncDriver
 from turnout.async_job import AsyncJob
+from turnout.async_named_models import AsyncModels
 from turnout.connection import find_connection
 from turnout.records import (
     AcceptedJob,
     Artifact,
     Attempt,
+    Comparison,
     File,
     HealthRecord,
     JobRecord,
     KindRecord,
     Leaderboard,
+    ModelVersion,
     QueueRecord,
     ReadinessRecord,
     WorkerRecord,
@@ -36,6 +39,11 @@ class AsyncClient:
 
     def __init__(self, url: str | None = None, api_key: str | None = None) -> None:
         self._driver = AsyncDriver(find_connection(url, api_key))
+
+    @property
+    def models(self) -> AsyncModels:
+        """Names for models: add, list, get, download, delete."""
+        return AsyncModels(self._driver)
 
     @property
     def url(self) -> str:
@@ -70,9 +78,9 @@ class AsyncClient:
         idempotency_key: str | None = None,
     ) -> AsyncJob:
         """Submit a job; it is safe once this returns, and there once even if the answer was lost on the way. Where a
-        spec takes data, give a ``File``, an ``Artifact``, or a ``Path``, which is uploaded first. ``priority`` is 0 to
-        9, 9 goes first. ``webhook`` is a URL that is told of the job's end. Submitting again with the same
-        ``idempotency_key`` finds the first job. Raises ``Invalid``, whose ``errors`` name the fields."""
+        spec takes data, give a ``File``, an ``Artifact``, a ``ModelVersion``, or a ``Path``, which is uploaded first.
+        ``priority`` is 0 to 9, 9 goes first. ``webhook`` is a URL that is told of the job's end. Submitting again with
+        the same ``idempotency_key`` finds the first job. Raises ``Invalid``, whose ``errors`` name the fields."""
         submission = Submission(
             kind,
             spec,
@@ -135,6 +143,12 @@ class AsyncClient:
     async def artifacts(self, job: AsyncJob | str) -> list[Artifact]:
         """The files that a job saved. Raises ``NotFound``."""
         return await self._driver.run(calls.artifacts(self._driver.server, id_of(job)))
+
+    async def compare(self, *items: AsyncJob | ModelVersion | str) -> Comparison:
+        """Trainings side by side: metrics on the test rows, and the options that differ. Give jobs, named models, or
+        texts such as ``job:ID`` and ``model:NAME/VERSION``. Where they were not tested on the same rows it says so.
+        Raises ``NotFound``, ``Invalid``, and ``Conflict`` for a job that did not succeed."""
+        return await self._driver.run(model_calls.compare(self._driver.server, items))
 
     async def upload(self, path: Path | str) -> File:
         """Upload a local file. Raises ``OSError`` when it can't be read, ``TooLarge``, and ``StorageFull`` when the

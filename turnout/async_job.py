@@ -7,6 +7,7 @@ from turnout import calls
 from turnout.async_driver import AsyncDriver
 from turnout.event_stream import follow
 from turnout.job import JobHandle
+from turnout.mlflow_export import DEFAULT_EXPERIMENT, export
 from turnout.records import Artifact, Attempt, Event, JobRecord, Json, Leaderboard
 from turnout.waiting import wait
 
@@ -84,3 +85,10 @@ class AsyncJob(JobHandle):
         """Keep an artifact as a local file, whole or not at all; returns where it lies. ``target`` is a directory that
         exists, or the file's own path. Raises ``NotFound``, ``BrokenDownload`` and ``OSError``."""
         return await self._driver.run(calls.download_artifact(self._driver.server, self.id, name, Path(target)))
+
+    async def export_to_mlflow(self, tracking_uri: str | None = None, experiment: str = DEFAULT_EXPERIMENT) -> str:
+        """Write the job as a run of MLflow: its spec as parameters, the leader's metrics on the test rows, leaderboard,
+        pictures, report and model as artifacts; returns the run's id. ``tracking_uri`` is MLflow's own default if None.
+        Exporting again completes the same run. Raises ``Unusable`` for a job that goes on, and without MLflow
+        (``pip install 'turnout[mlflow]'``), and ``ExportFailed``."""
+        return await self._driver.run(export(self._driver.server, self.id, tracking_uri, experiment))

@@ -31,7 +31,7 @@ def jobs(
 ) -> Listing[JobRecord]:
     said = {name: value for name, value in filters.items() if value is not None}
     said |= {f"tag.{name}": value for name, value in (tags or {}).items()}
-    return _pages(server, "/v1/jobs", "jobs", said, limit, parse_job)
+    return pages(server, "/v1/jobs", "jobs", said, limit, parse_job)
 
 
 def end(server: Server, job_id: str, how: Literal["cancel", "stop"]) -> Plan[JobRecord]:
@@ -107,7 +107,7 @@ def file(server: Server, file_id: str) -> Plan[File]:
 
 
 def files(server: Server, limit: int | None) -> Listing[File]:
-    return _pages(server, "/v1/files", "files", {}, limit, parse_file)
+    return pages(server, "/v1/files", "files", {}, limit, parse_file)
 
 
 def download_file(server: Server, wanted: File | str, target: Path) -> Plan[Path]:
@@ -166,7 +166,7 @@ def _secret(raw: Json) -> str:
     return str(raw["secret"])
 
 
-def _pages(
+def pages(
     server: Server,
     path: str,
     name: str,
@@ -174,6 +174,7 @@ def _pages(
     limit: int | None,
     parse_it: Callable[[Json], _Record],
 ) -> Listing[_Record]:
+    """A list that is read page by page; ``limit`` ends it after so many."""
     cursor: str | None = None
     left = limit
     while left is None or left > 0:

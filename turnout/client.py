@@ -5,19 +5,22 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Self
 
-from turnout import calls, submissions
+from turnout import calls, model_calls, submissions
 from turnout.connection import find_connection
 from turnout.driver import Driver
 from turnout.job import Job
+from turnout.named_models import Models
 from turnout.records import (
     AcceptedJob,
     Artifact,
     Attempt,
+    Comparison,
     File,
     HealthRecord,
     JobRecord,
     KindRecord,
     Leaderboard,
+    ModelVersion,
     QueueRecord,
     ReadinessRecord,
     WorkerRecord,
@@ -35,6 +38,11 @@ class Client:
 
     def __init__(self, url: str | None = None, api_key: str | None = None) -> None:
         self._driver = Driver(find_connection(url, api_key))
+
+    @property
+    def models(self) -> Models:
+        """Names for models: add, list, get, download, delete."""
+        return Models(self._driver)
 
     @property
     def url(self) -> str:
@@ -69,9 +77,9 @@ class Client:
         idempotency_key: str | None = None,
     ) -> Job:
         """Submit a job; it is safe once this returns, and there once even if the answer was lost on the way. Where a
-        spec takes data, give a ``File``, an ``Artifact``, or a ``Path``, which is uploaded first. ``priority`` is 0 to
-        9, 9 goes first. ``webhook`` is a URL that is told of the job's end. Submitting again with the same
-        ``idempotency_key`` finds the first job. Raises ``Invalid``, whose ``errors`` name the fields."""
+        spec takes data, give a ``File``, an ``Artifact``, a ``ModelVersion``, or a ``Path``, which is uploaded first.
+        ``priority`` is 0 to 9, 9 goes first. ``webhook`` is a URL that is told of the job's end. Submitting again with
+        the same ``idempotency_key`` finds the first job. Raises ``Invalid``, whose ``errors`` name the fields."""
         submission = Submission(
             kind,
             spec,
@@ -134,6 +142,12 @@ class Client:
     def artifacts(self, job: Job | str) -> list[Artifact]:
         """The files that a job saved. Raises ``NotFound``."""
         return self._driver.run(calls.artifacts(self._driver.server, id_of(job)))
+
+    def compare(self, *items: Job | ModelVersion | str) -> Comparison:
+        """Trainings side by side: metrics on the test rows, and the options that differ. Give jobs, named models, or
+        texts such as ``job:ID`` and ``model:NAME/VERSION``. Where they were not tested on the same rows it says so.
+        Raises ``NotFound``, ``Invalid``, and ``Conflict`` for a job that did not succeed."""
+        return self._driver.run(model_calls.compare(self._driver.server, items))
 
     def upload(self, path: Path | str) -> File:
         """Upload a local file. Raises ``OSError`` when it can't be read, ``TooLarge``, and ``StorageFull`` when the

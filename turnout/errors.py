@@ -16,6 +16,7 @@
     │   └── JobCancelled
     ├── WaitedTooLong
     ├── BrokenDownload
+    ├── ExportFailed
     ├── Unusable               what was given can't be used; nothing was sent
     └── ClientClosed
 
@@ -84,6 +85,12 @@ class BrokenDownload(TurnoutError):
     """What arrived is not what the server has; nothing was kept. Try again."""
 
     code = "broken_download"
+
+
+class ExportFailed(TurnoutError):
+    """MLflow did not take the run; what it took until then is there, and exporting again completes it."""
+
+    code = "export_failed"
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,10 @@ from typing import Any, TypeVar
 from turnout.records import (
     Artifact,
     Attempt,
+    ComparedItem,
+    ComparedMetric,
+    Comparison,
+    DifferingOption,
     Event,
     File,
     JobRecord,
@@ -68,7 +72,20 @@ def parse_leaderboard(raw: Json) -> Leaderboard:
         )
         for row in raw["rows"]
     )
-    return Leaderboard(rows=rows, sort_metric=raw["sort_metric"], complete=raw["complete"], raw=raw)
+    # Older servers tell nothing of kept models.
+    kept = raw.get("kept", {})
+    return Leaderboard(rows=rows, sort_metric=raw["sort_metric"], complete=raw["complete"], raw=raw, kept=kept)
+
+
+def parse_comparison(raw: Json) -> Comparison:
+    return Comparison(
+        items=tuple(parse(ComparedItem, item) for item in raw["items"]),
+        comparable=raw["comparable"],
+        caveats=tuple(raw["caveats"]),
+        metrics=tuple(parse(ComparedMetric, metric) for metric in raw["metrics"]),
+        options=tuple(DifferingOption(option["name"], tuple(option["values"])) for option in raw["options"]),
+        raw=raw,
+    )
 
 
 def _value(name: str, value: Any) -> Any:

@@ -1,11 +1,12 @@
 """What the server tells, as it was at that moment."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from turnout.data_frames import leaderboard_frame
+from turnout.data_frames import leaderboard_frame, write_leaderboard
 
 if TYPE_CHECKING:
     import pandas as pd  # type: ignore[import-untyped] # it carries no types
@@ -111,17 +112,24 @@ class LeaderboardRow:
 
 @dataclass(frozen=True)
 class Leaderboard:
-    """Models, best first. ``complete``: it will not change any more."""
+    """Models, best first. ``complete``: it will not change any more. ``kept``: the artifacts of the models that the job
+    kept, by their ids, once it has ended."""
 
     rows: tuple[LeaderboardRow, ...]
     sort_metric: str | None
     complete: bool
     raw: Json
+    kept: Mapping[str, str] = field(default_factory=dict)
 
     def to_dataframe(self) -> "pd.DataFrame":
         """A row per model, best first: ``rank``, ``model_id``, ``algo``, then the metrics in the server's order; NaN
         where a model has no such metric. Raises ``Unusable`` without pandas (``pip install 'turnout[pandas]'``)."""
         return leaderboard_frame(self.rows)
+
+    def to_parquet(self, path: Path | str) -> None:
+        """The same as a Parquet file, which takes the place of one that is there; null where a model has no such
+        metric. Raises ``Unusable`` without pyarrow (``pip install 'turnout[parquet]'``), and ``OSError``."""
+        write_leaderboard(self.rows, Path(path))
 
 
 @dataclass(frozen=True)
@@ -182,6 +190,80 @@ class File:
     sha256: str
     created_at: datetime
     table: TableSchema | None = None
+
+
+@dataclass(frozen=True)
+class ModelVersion:
+    """One version of a named model; may be an input of a job's spec. ``source`` is what it stands for: ``file``,
+    ``job`` and ``artifact``, or ``hub`` and ``revision``. Size and checksum are None for a model of the hub."""
+
+    name: str
+    version: int
+    source: Mapping[str, str]
+    description: str
+    tags: Mapping[str, str]
+    media_type: str | None
+    size_bytes: int | None
+    sha256: str | None
+    created_at: datetime
+
+
+@dataclass(frozen=True)
+class HubModel:
+    """A model of the Hugging Face hub, such as ``org/name``, at a commit, branch or tag."""
+
+    hub: str
+    revision: str = "main"
+
+
+@dataclass(frozen=True)
+class ComparedItem:
+    """One training, or one of its models. ``test_metrics`` are measured on the test rows, for a training's leader only;
+    ``leaderboard_metrics`` in training."""
+
+    item: str
+    job: str
+    kind: str
+    model: str | None
+    model_id: str
+    algo: str | None
+    is_leader: bool
+    target: str | None
+    problem: str
+    rows: Mapping[str, int]
+    sort_metric: str
+    test_metrics: Mapping[str, float | None]
+    leaderboard_metrics: Mapping[str, float | None]
+
+
+@dataclass(frozen=True)
+class ComparedMetric:
+    """A metric on the test rows, a value for each item; ``best`` are the places of the best."""
+
+    name: str
+    values: tuple[float | None, ...]
+    best: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class DifferingOption:
+    """An option that the trainings were given different values of, one for each item."""
+
+    name: str
+    values: tuple[Any, ...]
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """``comparable``: all were tested on the same rows; else ``caveats`` say what differs, and no metric is called
+    best."""
+
+    items: tuple[ComparedItem, ...]
+    comparable: bool
+    caveats: tuple[str, ...]
+    metrics: tuple[ComparedMetric, ...]
+    options: tuple[DifferingOption, ...]
+    raw: Json
 
 
 @dataclass(frozen=True)

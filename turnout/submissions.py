@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from turnout.parsing import parse, parse_job
-from turnout.records import AcceptedJob, Artifact, File, JobRecord, Json
+from turnout.records import AcceptedJob, Artifact, File, JobRecord, Json, ModelVersion
 from turnout.server import Server
 from turnout.steps import Plan, Request
 from turnout.transport import call, key_for, post, understood
@@ -38,9 +38,9 @@ class Webhook:
 
 @dataclass(frozen=True)
 class Submission:
-    """A job to submit, as one of many. Where ``spec`` takes data, give a ``File``, an ``Artifact``, or a ``Path``,
-    which is uploaded first. ``priority`` is 0 to 9, 9 goes first; ``after`` are jobs that must succeed first;
-    ``webhook`` is told of the end; what is None is left to the server."""
+    """A job to submit, as one of many. Where ``spec`` takes data, give a ``File``, an ``Artifact``, a ``ModelVersion``,
+    or a ``Path``, which is uploaded first. ``priority`` is 0 to 9, 9 goes first; ``after`` are jobs that must succeed
+    first; ``webhook`` is told of the end; what is None is left to the server."""
 
     kind: str
     spec: Mapping[str, Any]
@@ -121,6 +121,8 @@ def _with_inputs(server: Server, value: Any, uploaded: dict[Path, str]) -> Plan[
             return {"file": value.id}
         case Artifact():
             return {"job": value.job_id, "artifact": value.name}
+        case ModelVersion():
+            return {"model": value.name, "version": value.version}
         case Mapping():
             items = {}
             for name, item in value.items():

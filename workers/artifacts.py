@@ -12,9 +12,10 @@ from db.engine import Database
 from db.files import find_file
 from db.ids import new_id
 from db.jobs import artifact_named, find
+from db.named_models import content_of, find_version
 from db.rows import JobRow
 from db.store import Store
-from tasks.contracts import ArtifactInput, FileInput, Input
+from tasks.contracts import ArtifactInput, FileInput, Input, ModelInput
 from tasks.errors import InvalidInput
 
 _NAME = re.compile(r"[A-Za-z0-9._-]{1,200}")
@@ -54,4 +55,10 @@ def input_path(session: Session, store: Store, job: JobRow, source: Input) -> Pa
         if artifact is None:
             raise InvalidInput(f"Job {source.job} has no artifact {source.artifact}.")
         return store.path(artifact.key)
+    if isinstance(source, ModelInput):
+        version = find_version(session, job.owner_id, source.model, source.version)
+        content = None if version is None else content_of(session, version)
+        if content is None:
+            raise InvalidInput(f"There is no file of model {source.model}, version {source.version}; name it anew.")
+        return store.path(content.key)
     raise TypeError(type(source).__name__)

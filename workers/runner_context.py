@@ -11,7 +11,7 @@ from typing import Any, cast
 
 from pydantic import JsonValue
 
-from tasks.contracts import ArtifactInput, Document, FileInput, Input, Leaderboard, LogLevel, StopMode
+from tasks.contracts import ArtifactInput, Document, FileInput, Input, Leaderboard, LogLevel, ModelInput, StopMode
 from tasks.errors import StorageError
 from workers.channel import Channel, Message
 
@@ -138,4 +138,6 @@ def input_key(source: Input) -> str:
         return f"file:{source.file}"
     if isinstance(source, ArtifactInput):
         return f"artifact:{source.job}/{source.artifact}"
+    if isinstance(source, ModelInput):
+        return f"model:{source.model}/{source.version}"
     raise TypeError(type(source).__name__)

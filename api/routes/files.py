@@ -14,7 +14,7 @@ from api.problems import Problem, not_found
 from api.services import Services, ServicesOf
 from api.table_looks import table_of
 from api.uploads import Received, receive_file
-from db.files import FileInUse, add_file, delete_file, find_file, list_files
+from db.files import FileInUse, FileNamed, add_file, delete_file, find_file, list_files
 from db.owners import KeyHolder
 from db.rows import FileRow
 from tasks.tables.schema import TableSchema
@@ -114,7 +114,7 @@ def get_content(holder: Holder, services: ServicesOf, request: Request, file_id:
 
 @router.delete("/{file_id}", status_code=204, summary="Delete a file")
 def remove_file(holder: Holder, services: ServicesOf, file_id: str) -> None:
-    """Refused while a job that is not final reads it."""
+    """Refused while a job that is not final reads it, or a named model stands for it."""
     with services.database.write() as session:
         row = find_file(session, file_id, visible_owner(holder))
         if row is None:
@@ -123,6 +123,10 @@ def remove_file(holder: Holder, services: ServicesOf, file_id: str) -> None:
             key = delete_file(session, row)
         except FileInUse as exc:
             detail = f"Job {exc.args[0]} still reads this file; delete it when the job is final, or cancel the job."
+            raise Problem(HTTPStatus.CONFLICT, "file_in_use", detail) from exc
+        except FileNamed as exc:
+            name, version = exc.args
+            detail = f"Version {version} of the model {name!r} stands for this file; delete that version first."
             raise Problem(HTTPStatus.CONFLICT, "file_in_use", detail) from exc
     services.store.delete(key)
 

@@ -12,10 +12,12 @@ from sqlalchemy.orm import Session
 
 from api.auth import Holder, visible_owner
 from api.downloads import download
+from api.kept_models import kept_models
 from api.problems import not_found
 from api.services import ServicesOf
 from db.jobs import artifact_named, artifacts_of, attempts_of, find, leaderboard_of
 from db.owners import KeyHolder
+from db.rows import JobRow
 
 router = APIRouter(prefix="/v1/jobs/{job_id}", tags=["jobs"])
 
@@ -31,11 +33,13 @@ class LeaderboardEntryView(BaseModel):
 
 
 class LeaderboardView(BaseModel):
-    """Models, best first; no rows and no metric while there is none yet. ``complete``: it will not change any more."""
+    """Models, best first; no rows and no metric while there is none yet. ``complete``: it will not change any more.
+    ``kept``: the artifacts of the models that the job kept, by their ids, once it has ended."""
 
     rows: list[LeaderboardEntryView]
     sort_metric: str | None
     complete: bool
+    kept: dict[str, str] = {}
 
 
 class ArtifactView(BaseModel):
@@ -79,7 +83,7 @@ class AttemptList(BaseModel):
 def get_leaderboard(holder: Holder, services: ServicesOf, request: Request, job_id: str) -> Response | LeaderboardView:
     """While a training runs: the models so far. `Accept: text/csv` gives a table."""
     with services.database.read() as session:
-        _check_visible(session, holder, job_id)
+        job = _check_visible(session, holder, job_id)
         found = leaderboard_of(session, job_id)
     if found is None:
         view = LeaderboardView(rows=[], sort_metric=None, complete=False)
@@ -91,7 +95,8 @@ def get_leaderboard(holder: Holder, services: ServicesOf, request: Request, job_
             )
             for entry in entries
         ]
-        view = LeaderboardView(rows=rows, sort_metric=board.sort_metric, complete=board.complete)
+        kept = dict(kept_models(job))
+        view = LeaderboardView(rows=rows, sort_metric=board.sort_metric, complete=board.complete, kept=kept)
     if "text/csv" in request.headers.get("accept", ""):
         return Response(_as_csv(view), media_type="text/csv; charset=utf-8")
     return view
@@ -162,9 +167,11 @@ def get_attempts(holder: Holder, services: ServicesOf, job_id: str) -> AttemptLi
     )
 
 
-def _check_visible(session: Session, holder: KeyHolder, job_id: str) -> None:
-    if find(session, job_id, visible_owner(holder)) is None:
+def _check_visible(session: Session, holder: KeyHolder, job_id: str) -> JobRow:
+    job = find(session, job_id, visible_owner(holder))
+    if job is None:
         raise not_found("job", job_id)
+    return job
 
 
 def _finite(metrics: dict[str, Any]) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from turnout.cli import artifacts, catalog, control, files, jobs, webhooks
+from turnout.cli import artifacts, catalog, comparisons, control, export, files, jobs, models, webhooks
 from turnout.cli.endings import Ended, Exit, ended_by
 from turnout.cli.session import Session
 from turnout.cli.streams import NOBODY_READS, abandon_broken, prepare
@@ -86,6 +86,9 @@ for _command in (
     artifacts.artifacts,
     artifacts.plots,
     files.files,
+    models.models,
+    comparisons.compare,
+    export.export,
     catalog.kinds,
     catalog.queues,
     catalog.workers,

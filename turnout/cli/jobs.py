@@ -1,10 +1,11 @@
 """Looking at jobs."""
 
 from collections.abc import Iterable, Iterator
+from pathlib import Path
 
 import click
 
-from turnout.cli.endings import Exit, detached, of_job
+from turnout.cli.endings import Exit, detached, of_job, writing
 from turnout.cli.leaderboards import leaderboard_table
 from turnout.cli.options import known_id, seconds, tag
 from turnout.cli.session import Session, json_option, pass_session, print_fields, print_json, print_table
@@ -152,11 +153,21 @@ def logs(session: Session, job_id: str, follow: bool, everything: bool, timeout:
 @click.command(short_help="Show a training's models, best first.")
 @click.argument("job_id", type=known_id)
 @click.option("--csv", "as_csv", is_flag=True, help="Print CSV.")
+@click.option(
+    "-o", "--output", type=click.Path(path_type=Path, dir_okay=False), help="Write it into this .csv or .parquet file."
+)
 @json_option
 @pass_session
-def leaderboard(session: Session, job_id: str, as_csv: bool, as_json: bool) -> None:
-    """Show a training's models, best first; while it runs, the models so far."""
+def leaderboard(session: Session, job_id: str, as_csv: bool, output: Path | None, as_json: bool) -> None:
+    """Show a training's models, best first; while it runs, the models so far.
+
+    A model marked with * was kept: job:JOB_ID/MODEL_ID names it, for score_table and `turnout models add`.
+    """
     job = session.client.job(job_id)
+    if output is not None:
+        _write_leaderboard(job, output)
+        click.echo(output)
+        return
     if as_csv:
         click.echo(job.leaderboard_csv(), nl=False)
         return
@@ -167,6 +178,17 @@ def leaderboard(session: Session, job_id: str, as_csv: bool, as_json: bool) -> N
         session.out.print(leaderboard_table(board, session.out.width))
     else:
         session.err.print("There is no model yet." if not job.record.is_final else "The job made no models.")
+
+
+def _write_leaderboard(job: Job, output: Path) -> None:
+    with writing(output):
+        match output.suffix.lower():
+            case ".csv":
+                output.write_text(job.leaderboard_csv())
+            case ".parquet":
+                job.leaderboard().to_parquet(output)
+            case other:
+                raise click.UsageError(f"--output: {other or 'no ending'!r} is neither .csv nor .parquet.")
 
 
 @click.command()

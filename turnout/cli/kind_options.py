@@ -13,7 +13,7 @@ from turnout.cli.inputs import input_document
 from turnout.client import Client
 
 Schema = Mapping[str, Any]
-_INPUTS = {"FileInput", "ArtifactInput"}
+_INPUTS = {"FileInput", "ArtifactInput", "ModelInput"}
 _TRUE, _FALSE = {"true", "yes", "on", "1"}, {"false", "no", "off", "0"}
 
 
@@ -111,7 +111,7 @@ def _shape(field: Schema, definitions: Schema) -> _Shape:
     variants = [_resolved(variant, definitions) for variant in field.get("anyOf", ())]
     variants = [variant for variant in variants if variant.get("type") != "null"]
     if (variants and {variant.get("title") for variant in variants} <= _INPUTS) or field.get("title") in _INPUTS:
-        return _Shape("PATH|file:ID|job:ID/NAME", str, is_input=True)
+        return _Shape("PATH|file:ID|job:ID/NAME|model:NAME", str, is_input=True)
     if len(variants) == 1:
         return _shape({**variants[0], "anyOf": variants[0].get("anyOf", ())}, definitions)
     if variants:

@@ -19,6 +19,8 @@ _LONGEST_HEADING = 12
 def leaderboard_table(board: Leaderboard, width: int, most_rows: int | None = None) -> Table:
     """``width`` is the screen's, in characters; ``most_rows`` leaves out the worst models."""
     metrics = _metrics(board)
+    # What the column of the marks takes.
+    width -= len("kept") + _BETWEEN if board.kept else 0
     rows = board.rows if most_rows is None else board.rows[:most_rows]
     cells = [[number(row.metrics.get(name)) for name in metrics] for row in rows]
     names = [row.model_id for row in rows]
@@ -30,11 +32,14 @@ def leaderboard_table(board: Leaderboard, width: int, most_rows: int | None = No
     names = _fitted(names, max(_NARROWEST_NAME, width - _needed(headings, cells)))
     table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, _BETWEEN, 0, 0))
     table.add_column("model_id", no_wrap=True)
+    if board.kept:
+        table.add_column("kept", no_wrap=True)
     for name, heading in zip(metrics, headings, strict=False):
         style = "bold cyan" if _same(name, board.sort_metric) else None
         table.add_column(heading, justify="right", no_wrap=True, header_style=style)
     for row, name, values in zip(rows, names, cells, strict=True):
-        table.add_row(Text(name, style="green" if row.rank == 1 else ""), *values)
+        kept = ("*" if row.model_id in board.kept else "",) if board.kept else ()
+        table.add_row(Text(name, style="green" if row.rank == 1 else ""), *kept, *values)
     return table
 
 

@@ -81,10 +81,11 @@ def train_on(
         job = FakeJobContext(directory, tables, job_id=f"{len(made):032x}")
         features = ["colour", "size", "day"]
         options = {"include_algos": ["GLM", "GBM", "StackedEnsemble"], "max_models": 2, "features": features}
-        train(quick_spec("mixed", target, **options), job, h2o)
+        result = train(quick_spec("mixed", target, keep_models="all", **options), job, h2o)
+        assert list(result.kept_models) == [entry.model_id for entry in job.boards[-1].entries]
         client = H2OClient(KeptCluster(keeper.cluster_file), lambda: None)
         try:
-            made[target] = _collect(client, job, directory)
+            made[target] = _collect(client, job, directory, result.kept_models)
         finally:
             client.close()
             assert job.saved_checkpoint is not None
@@ -94,7 +95,7 @@ def train_on(
     return trained
 
 
-def _collect(client: H2OClient, job: FakeJobContext, directory: Path) -> Trained:
+def _collect(client: H2OClient, job: FakeJobContext, directory: Path, kept: dict[str, str]) -> Trained:
     test = RunKeys(job.job_id, 1).frame("test")
     table = directory / "test.csv"
     client.download("/3/DownloadDataset", table, params={"frame_id": test, "hex_string": "false"})
@@ -102,8 +103,7 @@ def _collect(client: H2OClient, job: FakeJobContext, directory: Path) -> Trained
     for entry in job.boards[-1].entries:
         if entry.algo in models:
             continue
-        models[entry.algo] = directory / f"{entry.algo}.zip"
-        client.download(f"/3/Models/{path_part(entry.model_id)}/mojo", models[entry.algo])
+        models[entry.algo] = job.artifacts[kept[entry.model_id]][0]
         predicted[entry.algo] = _predict(client, entry, test, directory)
     return Trained(models, table, predicted)
 
@@ -335,6 +335,20 @@ def test_tables_that_do_not_fit(
     path.write_bytes(content)
     with pytest.raises(InvalidInput, match=message):
         score(train_on("works").models["GBM"], path)
+
+
+def test_columns_of_other_types(train_on: Callable[[str], Trained], score: Score, tmp_path: Path) -> None:
+    path, model = tmp_path / "table.parquet", train_on("works").models["GBM"]
+    typed = {"colour": pa.array([1.0, None]), "size": pa.array([True, False]), "day": pa.array(["2026-01-01", ""])}
+    pq.write_table(pa.table(typed), path)
+    result, _ = score(model, path)
+    assert "'colour' has 1 values that the model has never seen, such as '1' in row 1" in result.warnings[0]
+    pq.write_table(pa.table({**typed, "size": pa.array([[1.0], [2.0]])}), path)
+    with pytest.raises(InvalidInput, match=r"Column 'size' holds list.*, which is no plain value"):
+        score(model, path)
+    pq.write_table(pa.table({**typed, "size": pa.array([b"1", b"2"])}), path)
+    with pytest.raises(InvalidInput, match="Column 'size' holds binary, where the model needs numbers"):
+        score(model, path)
 
 
 def test_what_is_no_model(score: Score, tmp_path: Path) -> None:

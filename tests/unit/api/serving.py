@@ -68,11 +68,11 @@ class Keys:
 class HandWorker:
     """Does by hand what a worker does with a job."""
 
-    def __init__(self, database: Database, store: Store, queue: str = "cpu") -> None:
+    def __init__(self, database: Database, store: Store, queue: str = "cpu", kinds: Sequence[str] = _KINDS) -> None:
         self._database, self._store = database, store
         with database.write() as session:
             worker_id = register(
-                session, name=f"{queue}@here", hostname=socket.gethostname(), pid=1, queue=queue, slots=2, kinds=_KINDS
+                session, name=f"{queue}@here", hostname=socket.gethostname(), pid=1, queue=queue, slots=2, kinds=kinds
             )
         self._claimant = Claimant(worker_id, f"{queue}@here")
 

@@ -169,7 +169,7 @@ def test_a_resume_needs_a_number(shared_client: TestClient) -> None:
 def test_the_leaderboard_grows_and_is_there_as_csv(client: TestClient, worker: HandWorker) -> None:
     job_id = submitted(client)
     address = f"/v1/jobs/{job_id}/leaderboard"
-    assert client.get(address).json() == {"rows": [], "sort_metric": None, "complete": False}
+    assert client.get(address).json() == {"rows": [], "sort_metric": None, "complete": False, "kept": {}}
     token = worker.start(job_id)
     worker.board(token, ("GBM_2", 0.75), ("GLM_1", float("nan")), complete=True)
     assert client.get(address).json() == {
@@ -179,6 +179,7 @@ def test_the_leaderboard_grows_and_is_there_as_csv(client: TestClient, worker: H
         ],
         "sort_metric": "auc",
         "complete": True,
+        "kept": {},
     }
     table = client.get(address, headers={"Accept": "text/csv"})
     assert table.headers["content-type"] == "text/csv; charset=utf-8"

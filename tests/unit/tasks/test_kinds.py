@@ -5,8 +5,8 @@ import pytest
 
 from db.states import Reason
 from tasks import errors
-from tasks.contracts import ArtifactInput, FileInput, Input, JobSpec
-from tasks.inputs import inputs_of
+from tasks.contracts import ArtifactInput, FileInput, Input, JobSpec, ModelInput
+from tasks.inputs import inputs_of, with_inputs
 from tasks.registry import kind_named, load_kinds
 
 KIND = """
@@ -105,3 +105,22 @@ def test_inputs_are_found_wherever_they_stand() -> None:
         ("spec.many.0", two),
         ("spec.named.x", three),
     ]
+
+
+def test_other_inputs_are_put_in_their_places() -> None:
+    class Reading(JobSpec):
+        kind: str = "any"
+        one: Input | None = None
+        many: tuple[Input, ...] = ()
+        named: dict[str, Input] | None = None
+        limit: int = 3
+
+    spec = Reading(one=ModelInput(model="a"), named={"f": FileInput(file="f"), "m": ModelInput(model="b")})
+    pinned = with_inputs(
+        spec, lambda value: value.model_copy(update={"version": 2}) if isinstance(value, ModelInput) else value
+    )
+    assert pinned.model_dump(exclude_unset=True) == {
+        "one": {"model": "a", "version": 2},
+        "named": {"f": {"file": "f"}, "m": {"model": "b", "version": 2}},
+    }
+    assert with_inputs(spec, lambda value: value) is spec

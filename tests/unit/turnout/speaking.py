@@ -6,7 +6,7 @@ import threading
 from collections.abc import AsyncGenerator, Callable, Iterator
 from typing import Any, Self, cast
 
-from turnout import AsyncClient, AsyncJob, Client
+from turnout import AsyncClient, AsyncJob, AsyncModels, Client
 
 Connect = Callable[[str, str], Client]
 _NO_MORE = object()
@@ -34,7 +34,7 @@ class Portal:
 
 
 class Blocking:
-    """An ``AsyncClient`` or an ``AsyncJob`` with the methods of the blocking one."""
+    """An ``AsyncClient``, its models or an ``AsyncJob`` with the methods of the blocking one."""
 
     def __init__(self, portal: Portal, target: Any) -> None:
         self._portal, self.target = portal, target
@@ -48,7 +48,7 @@ class Blocking:
     def __getattr__(self, name: str) -> Any:
         value = getattr(self.target, name)
         if not inspect.ismethod(value):
-            return value
+            return self._dressed(value)
 
         def call(*arguments: Any, **named: Any) -> Any:
             outcome = value(*map(_bare, arguments), **{name: _bare(given) for name, given in named.items()})
@@ -66,7 +66,7 @@ class Blocking:
             self._portal.call(items.aclose())
 
     def _dressed(self, value: Any) -> Any:
-        return Blocking(self._portal, value) if isinstance(value, AsyncJob) else value
+        return Blocking(self._portal, value) if isinstance(value, AsyncJob | AsyncModels) else value
 
 
 def connecting(portal: Portal | None) -> Connect:

@@ -24,6 +24,8 @@ WITHOUT_ID = [
     ("webhook-secret",),
     ("files", "ls"),
     ("files", "upload", "PATH"),
+    ("models", "ls"),
+    ("models", "add", "words", "PATH"),
     ("submit", "count_words", "--text", "x"),
     ("submit", "count_words", "--text", "x", "--wait"),
     ("submit", "count_words", "--text", "x", "--watch"),
@@ -50,8 +52,17 @@ WITH_JOB = [
     ("retry", "JOB"),
     ("retry", "JOB", "--wait"),
     ("open", "JOB"),
+    ("compare", "JOB", "JOB"),
+    ("export", "mlflow", "JOB"),
 ]
-WITH_FILE = [("files", "get", "FILE"), ("files", "rm", "FILE")]
+WITH_FILE = [
+    ("files", "get", "FILE"),
+    ("files", "rm", "FILE"),
+    ("models", "show", "FILE"),
+    ("models", "get", "FILE"),
+    ("models", "rm", "FILE"),
+    ("models", "compare", "FILE", "FILE"),
+]
 ALL = [*WITHOUT_ID, *WITH_JOB, *WITH_FILE]
 FOLLOWING = [
     ("watch", "JOB"),

@@ -8,9 +8,9 @@ import sys
 import pytest
 
 import turnout
-from turnout import AsyncClient, AsyncJob, Client, Job
+from turnout import AsyncClient, AsyncJob, AsyncModels, Client, Job, Models
 
-PAIRS = [(Client, AsyncClient), (Job, AsyncJob)]
+PAIRS = [(Client, AsyncClient), (Job, AsyncJob), (Models, AsyncModels)]
 _SAME = {"__aenter__": "__enter__", "__aexit__": "__exit__"}
 # What handles and entering differ in of necessity.
 _OWN_WORDS = {"__init__", "__enter__", "__exit__"}
@@ -29,7 +29,7 @@ def signature(member: object) -> str:
     text = str(inspect.signature(member)) if callable(member) else "property"
     text = re.sub(r"turnout\.(async_)?\w+\.", "", text)
     text = re.sub(r"(collections\.abc\.)?AsyncGenerator\[(\w+), None\]", r"Iterator[\2]", text)
-    return re.sub(r"\bAsync(?=Client|Job|Driver)", "", text).replace("collections.abc.", "").replace("'", "")
+    return re.sub(r"\bAsync(?=Client|Job|Models|Driver)", "", text).replace("collections.abc.", "").replace("'", "")
 
 
 @pytest.mark.parametrize(("blocking", "awaiting"), PAIRS)

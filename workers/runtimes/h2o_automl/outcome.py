@@ -10,6 +10,7 @@ from workers.runtimes.h2o_automl.client import H2OClient
 from workers.runtimes.h2o_automl.data_preparation import frame_rows
 from workers.runtimes.h2o_automl.explained_parts import PART_FAILURES
 from workers.runtimes.h2o_automl.explanation import Explanation, explain
+from workers.runtimes.h2o_automl.kept_models import keep_models
 from workers.runtimes.h2o_automl.leader_quality import Quality, measure_quality
 from workers.runtimes.h2o_automl.parquet_records import PARQUET_TYPE, parquet
 from workers.runtimes.h2o_automl.report import REPORT_ARTIFACT
@@ -47,6 +48,7 @@ def conclude(
         board = leaderboard_table(trained.view)
     view = trained.view
     leader = view.entries[0]
+    kept = keep_models(client, job, spec.keep_models, view.entries, state.earlier)
     rows = frame_rows(client, spec, state.keys)
     quality = measure_quality(client, leader.model_id, state.keys.frame("test"), spec.weights_column)
     made = _explain(client, job, spec, data, trained, quality, share) if spec.explain else Explanation()
@@ -65,6 +67,7 @@ def conclude(
         runs=state.run,
         stopped_early=trained.stopped_early,
         artifacts=artifacts | made.artifacts,
+        kept_models=kept,
         explanation_missing=made.missing,
         warnings=warnings,
     )
@@ -93,6 +96,12 @@ def conclude_saved(job: JobContext, data: CheckedData, state: RunState) -> Train
         runs=state.run,
         stopped_early=True,
         artifacts={"model": [MODEL_ARTIFACT], "leaderboard": [LEADERBOARD_ARTIFACT]},
+        kept_models={best.model_id: MODEL_ARTIFACT}
+        | {
+            model.model_id: model.artifact
+            for model in state.saved
+            if model.artifact not in (MODEL_ARTIFACT, best.artifact)
+        },
         warnings=[warning],
     )
 
