@@ -9,6 +9,8 @@ from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from sqlalchemy import update
+
 from api.app import make_app
 from api.hinter import Hinter
 from api.services import Services
@@ -17,10 +19,12 @@ from api.tailer import Tailer
 from api.waker import Waker
 from db.attempt_writes import Board, NewArtifact, Progress, add_artifact, record, replace_leaderboard
 from db.claims import Claimant, Token, claim
+from db.clock import db_now
 from db.engine import Database
 from db.events import NewEvent
 from db.finish import fail, succeed
 from db.owners import make_key
+from db.rows import WorkerRow
 from db.schema import upgrade
 from db.states import EventType, Reason
 from db.store import Store
@@ -74,6 +78,9 @@ class HandWorker:
             worker_id = register(
                 session, name=f"{queue}@here", hostname=socket.gethostname(), pid=1, queue=queue, slots=2, kinds=kinds
             )
+            # It sends no sign of life, and a slow machine's test takes longer than a worker may be silent.
+            seen = update(WorkerRow).where(WorkerRow.id == worker_id).values(last_seen_at=db_now(timedelta(hours=1)))
+            session.execute(seen)
         self._claimant = Claimant(worker_id, f"{queue}@here")
 
     def start(self, job_id: str) -> Token:

@@ -33,8 +33,8 @@ def keep_models(
     saved: Sequence[SavedModel] = (),
 ) -> dict[str, str]:
     """The artifacts of the models kept, by their ids. ``entries`` are best first, the leader of which is kept already;
-    ``saved`` are those that earlier runs kept. What can't be kept is said in the log; of algorithms without a MOJO there
-    is nothing to keep."""
+    ``saved`` are those that earlier runs kept. What can't be kept is said in the log; of algorithms without a MOJO
+    there is nothing to keep."""
     entries = [entry for entry in entries if entry.algo not in WITHOUT_MOJO]
     if not entries:
         return {}
