@@ -8,6 +8,7 @@ from typing import ClassVar, Protocol
 
 from tasks.automl import AutoMLSpec
 from tasks.contracts import Document, JobContext
+from tasks.embedding import TextEmbedding, TextEmbeddings
 from tasks.scoring import ScoringResult, TableScoring
 from tasks.tabular import TrainingResult
 
@@ -36,3 +37,13 @@ class TableScorer(Protocol):
     def score(self, spec: TableScoring, job: JobContext) -> ScoringResult:
         """Predict every row. Raises ``InvalidInput`` that names the column and row, ``JobCancelled``,
         ``JobOutOfMemory``."""
+
+
+class HuggingFace(Protocol):
+    """Models of the transformers library. Jobs share what is loaded, and batches."""
+
+    runtime_name: ClassVar[str] = "huggingface"
+
+    def embed(self, spec: TextEmbedding, job: JobContext) -> TextEmbeddings:
+        """Raises ``InvalidInput`` that names the text, ``ModelLoadFailed``, ``JobCancelled``, ``JobStoppedEmpty``,
+        ``JobHandedBack``, ``JobOutOfMemory``."""

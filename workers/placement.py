@@ -83,13 +83,27 @@ def runner_settings(
             log_file=Path(settings.log_root / f"runner-{worker}-{slot}.log"),
             scratch=settings.scratch_root / f"{worker}-{slot}",
             cache=settings.cache_root,
-            cores=_share(slot, slots) if queue == Queue.CPU else (),
+            cores=cores,
             kinds=kinds,
             runtimes=runtimes,
             memory=watch,
+            seats=settings.seats,
+            inference=inference_settings(settings, watch.limit_bytes, len(cores)),
         )
-        for slot in range(slots)
+        for slot, cores in enumerate(_share(slot, slots) if queue == Queue.CPU else () for slot in range(slots))
     ]
+
+
+def inference_settings(settings: WorkerSettings, memory_bytes: int, cores: int) -> Mapping[str, Any]:
+    """What a runner's workbench is made with."""
+    return {
+        "device": "cpu",
+        "threads": max(1, cores),
+        "models": None if settings.models is None else str(settings.models.resolve()),
+        "model_bytes": settings.model_memory or memory_bytes // 2,
+        "idle_seconds": settings.model_idle.total_seconds(),
+        "batch_wait_seconds": settings.batch_wait.total_seconds(),
+    }
 
 
 def default_memory(queue: str, slots: int) -> int:

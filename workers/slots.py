@@ -87,6 +87,10 @@ class Slots:
         with self._changed:
             return 0 if self._handing_out_ended else max(0, self._spare())
 
+    def is_wanted(self) -> bool:
+        """Whether somebody waits for a slot that is not there."""
+        return self._first + self._waiting > len(self._idle)
+
     def give_back(self, slot: Slot) -> None:
         with self._changed:
             slot.taken = False
