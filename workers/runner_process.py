@@ -29,7 +29,8 @@ _INHERITED = ("PATH", "LANG", "LC_ALL", "TZ", "PYTHONPATH", "CUDA_VISIBLE_DEVICE
 
 @dataclass(frozen=True)
 class RunnerSetting:
-    """What a runner of one slot is started with."""
+    """What a runner of one slot is started with. ``gpu`` is the one device that it sees, by its id; an empty text hides
+    all of them, and None leaves them as they are."""
 
     name: str
     slot_lock: Path
@@ -41,6 +42,7 @@ class RunnerSetting:
     runtimes: Mapping[str, Any]
     memory: MemoryWatch
     seats: int
+    gpu: str | None
     inference: Mapping[str, Any]
 
 
@@ -222,6 +224,8 @@ class RunnerProcess:
 def _environment(setting: RunnerSetting) -> dict[str, str]:
     threads = str(max(1, len(setting.cores)))
     inherited = {name: os.environ[name] for name in _INHERITED if name in os.environ}
+    if setting.gpu is not None:
+        inherited["CUDA_VISIBLE_DEVICES"] = setting.gpu
     return {
         **inherited,
         "HOME": str(setting.scratch),
@@ -230,6 +234,8 @@ def _environment(setting: RunnerSetting) -> dict[str, str]:
         "OMP_NUM_THREADS": threads,
         "MKL_NUM_THREADS": threads,
         "OPENBLAS_NUM_THREADS": threads,
+        # Threads that wait for each other must not keep a core busy that somebody else computes on.
+        "OMP_WAIT_POLICY": "PASSIVE",
         "TOKENIZERS_PARALLELISM": "false",
         "HF_HUB_OFFLINE": "1",
         "PYTHONUNBUFFERED": "1",

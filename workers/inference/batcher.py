@@ -71,6 +71,11 @@ class Batcher:
         self._computing: Sequence[Entry] = ()
         self._thread: threading.Thread | None = None
 
+    def __len__(self) -> int:
+        """How many items wait."""
+        with self._changed:
+            return len(self._pool)
+
     def start(self) -> None:
         """Have a thread compute what ``run`` brings."""
         self._thread = threading.Thread(target=self._loop, name="device", daemon=True)

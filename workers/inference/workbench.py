@@ -16,7 +16,7 @@ _LOOK_FOR_IDLE_SECONDS = 10.0
 # takes; on a processor each token costs, and few at a time fill it.
 _LIMITS = {
     "cuda": Limits(token_budget=16_384, most_items=512, free_tokens=2048),
-    "cpu": Limits(token_budget=2048, most_items=64, free_tokens=64),
+    "cpu": Limits(token_budget=1024, most_items=32, free_tokens=64),
 }
 
 
