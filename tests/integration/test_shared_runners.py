@@ -74,7 +74,7 @@ def test_a_bad_input_fails_its_job_and_what_does_not_fit_is_halved(
     database: Database, workers: Workers, share: Submitted
 ) -> None:
     good = [share(values=list(range(20, 30))) for _ in range(5)]
-    bad = share(values=[12, 13, 14])
+    bad = share(values=[12, -13, 14])
     workers.start()
     for job_id in good:
         assert result_of(database, job_id) == list(range(40, 60, 2))
@@ -84,7 +84,7 @@ def test_a_bad_input_fails_its_job_and_what_does_not_fit_is_halved(
     job = wait_for(database, bad)
     assert (job.state, job.reason) == (State.FAILED, "invalid_input")
     assert job.error is not None
-    assert job.error["message"] == "Value 13 brings bad luck."
+    assert job.error["message"] == "Value -13 brings bad luck."
 
 
 def test_one_is_cancelled_and_the_others_notice_nothing(database: Database, workers: Workers, share: Submitted) -> None:

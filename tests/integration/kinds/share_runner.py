@@ -38,8 +38,8 @@ class Shared(JobResult):
 
 
 def _double(values: Sequence[int]) -> Sequence[int]:
-    if 13 in values:
-        raise InvalidInput("Value 13 brings bad luck.")
+    if -13 in values:
+        raise InvalidInput("Value -13 brings bad luck.")
     if len(values) > 4:
         raise DeviceOutOfMemory("room for 4")
     return [2 * value for value in values]
