@@ -34,6 +34,7 @@ class NewJob:
     tags: Mapping[str, str] = field(default_factory=dict)
     file_ids: Sequence[str] = ()
     retry_of: str | None = None
+    movable: bool = False
     checkpoint: Mapping[str, Any] | None = None
     webhook: NewWebhook | None = None
 
@@ -68,6 +69,7 @@ def submit(session: Session, new: NewJob) -> JobRow:
         deadline_at=None if new.deadline is None else db_now(new.deadline),
         run_at=new.run_at,
         retry_of=new.retry_of,
+        movable=new.movable,
         checkpoint=None if new.checkpoint is None else dict(new.checkpoint),
         created_at=db_now(),
         queued_at=None if waits else db_now(),

@@ -1,11 +1,12 @@
 """What a slot does with jobs that share its runner: it admits them as they come, as many at once as there are seats,
 until none is left. One thread serves them all; what they need of the database is asked for together."""
 
+import math
 import queue
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import structlog
@@ -21,7 +22,7 @@ from workers.channel import Message
 from workers.execution import Ended, addressee
 from workers.lease_keeper import lease_until
 from workers.shared_execution import SharedExecution, SharedRunner
-from workers.slots import Slot
+from workers.slots import Slot, Slots
 from workers.tally import Claimed, Desk, NotTogether, Tally
 
 log = structlog.get_logger()
@@ -33,6 +34,9 @@ _LINGER_SECONDS = 0.25
 # Of jobs with many inputs each, few keep the device busy, and the others may find an idle one elsewhere.
 _MOST_INPUTS = 512
 _FEWEST_JOBS = 2
+# As long as it is not known how many inputs jobs have, and how much the last one tells of the next.
+_FIRST_JOBS = 8
+_WEIGHT_OF_THE_LAST = 0.2
 # A job that lost its runner so often may be what ends it: from then on it runs alone.
 _LOSSES_TOGETHER = 2
 _MOST_MESSAGES = 1000
@@ -41,11 +45,11 @@ _MOST_MESSAGES = 1000
 class SharedStreak:
     """Belongs to the thread that has the slot; only ``invite`` and ``shut_down`` may be called by others."""
 
-    def __init__(self, desk: Desk, slot: Slot, is_wanted: Callable[[], bool]) -> None:
-        """``is_wanted`` tells whether somebody waits for a slot: then no more jobs are admitted."""
+    def __init__(self, desk: Desk, slot: Slot, slots: Slots) -> None:
+        """While somebody waits for one of ``slots``, no more jobs are admitted; idle ones get their share of them."""
         self._desk = desk
         self._slot = slot
-        self._is_wanted = is_wanted
+        self._slots = slots
         self._runner = SharedRunner(slot.runner)
         self._kinds = [name for name, kind in desk.kinds.items() if kind.shared]
         self._tally = Tally(desk)
@@ -61,6 +65,7 @@ class SharedStreak:
         self._watch_at = 0.0
         self._refill_at = 0.0
         self._idle_since: float | None = None
+        self._usual_inputs = _MOST_INPUTS / _FIRST_JOBS
 
     def run(self, job_id: str) -> None:
         """Begin with this job, if it is there to claim, and go on with what else comes."""
@@ -93,12 +98,12 @@ class SharedStreak:
         """For how many more jobs there are seats."""
         if self._apart or self._alone or not self._may_admit():
             return 0
-        seats = self._slot.setting.seats
         inputs = sum(_inputs(claimed.job.spec) for claimed in self._claimed.values())
-        return seats - len(self._claimed) if inputs < _MOST_INPUTS or len(self._claimed) < _FEWEST_JOBS else 0
+        fitting = max(math.ceil((_MOST_INPUTS - inputs) / self._usual_inputs), _FEWEST_JOBS - len(self._claimed))
+        return max(0, min(fitting, self._slot.setting.seats - len(self._claimed)))
 
     def _may_admit(self) -> bool:
-        return not self._shutting_down and self._runner.process.takes_jobs() and not self._is_wanted()
+        return not self._shutting_down and self._runner.process.takes_jobs() and not self._slots.is_wanted()
 
     def _is_over(self) -> bool:
         """Whether the slot has nothing to do any more; no invitation is accepted from then on."""
@@ -176,13 +181,15 @@ class SharedStreak:
 
     def _next_ids(self, session: Session, invited: Sequence[str], room: int) -> Sequence[str]:
         found = unhinted(session, self._desk.queue, self._kinds, self._slot.setting.seats)
-        return [*dict.fromkeys([*invited, *(job_id for job_id, _ in found)])][: max(room, len(invited))]
+        share = math.ceil(len(found) / (1 + self._slots.count_idle()))
+        return [*dict.fromkeys([*invited, *(job_id for job_id, _ in found[:share])])][: max(room, len(invited))]
 
     def _begin(self, jobs: Sequence[JobRow], asked_at: float) -> None:
         if jobs:
             log.info("jobs_claimed", attempts=" ".join(f"{job.id}/{job.attempt}" for job in jobs))
         for job in sorted(jobs, key=lambda job: (job.precedence, job.fair_tag, job.id)):
             kind = self._desk.kinds[job.kind]
+            self._usual_inputs += _WEIGHT_OF_THE_LAST * (_inputs(job.spec) - self._usual_inputs)
             until = lease_until(asked_at)
             execution = SharedExecution(self._desk.shop, job, kind, self._slot, self._runner, until)
             claimed = Claimed(job, execution)

@@ -86,6 +86,7 @@ class Supervisor:
             database=database,
             sender=sender,
             queue=queue,
+            kinds=kinds,
             clean_up=self._clean_up_idle,
         )
 
@@ -174,7 +175,7 @@ class Supervisor:
 
     def _run_shared(self, slot: Slot, job_id: str) -> None:
         """Begin with this job and give the slot back."""
-        streak = SharedStreak(self._desk, slot, self._slots.is_wanted)
+        streak = SharedStreak(self._desk, slot, self._slots)
         try:
             if self._enter(streak):
                 streak.run(job_id)

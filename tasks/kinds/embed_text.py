@@ -20,7 +20,7 @@ class Embeddings(TextEmbeddings):
     """The vectors."""
 
 
-@kind(queues=(Queue.GPU, Queue.CPU), time_limit=timedelta(hours=1), max_attempts=3, shared=True)
+@kind(queues=(Queue.GPU, Queue.CPU), time_limit=timedelta(hours=1), max_attempts=3, shared=True, fallback=True)
 def run(spec: EmbedText, job: JobContext, hf: HuggingFace) -> Embeddings:
     embedded = hf.embed(spec, job)
     return Embeddings.model_construct(**dict(embedded))
