@@ -66,7 +66,7 @@ class Supervisor:
         self._lock = threading.Lock()
         self._shutting_down = False
         store = Store(data.store_root)
-        self._leases = LeaseKeeper(database, claimant.worker_id)
+        self._leases = LeaseKeeper(database, claimant.worker_id, slots.models)
         self._recorder = Recorder(database, on_fenced=self._leases.lost, on_refused=self._leases.unwritable)
         self._workshop = Workshop(database, store, self._recorder, self._leases, settings.grace)
         self._announcer = Announcer()

@@ -240,9 +240,11 @@ def _tell(job: JobContext, share: _Share) -> None:
     computed = len(share.outputs) - share.left
     if not computed or share.begun_at is None:
         return
-    job.measured("batch_size", round(share.sizes / computed, 1))
+    job.measured("batch_size", round(share.sizes / computed))
     job.measured("batches", round(share.batches, 4))
+    job.measured("inputs", computed)
     job.measured("tokens", share.tokens)
+    job.measured("padded_tokens", share.padded_tokens)
     job.measured("padding_share", round(1 - share.tokens / share.padded_tokens, 4) if share.padded_tokens else 0.0)
     job.measured("batch_wait_seconds", round(share.begun_at - share.asked_at, 4))
     job.measured("device_seconds", round(share.device_seconds, 4))

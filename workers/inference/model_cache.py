@@ -80,6 +80,7 @@ class ModelCache:
                 self._fill(key, place, load, held_bytes)
             job.measured("load_seconds", round(self._clock() - started, 4))
             job.measured("model_loads", float(is_new))
+            job.measured("model_hits", float(not is_new))
             yield place.model
         finally:
             with self._changed:

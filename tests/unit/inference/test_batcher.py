@@ -102,7 +102,7 @@ def test_what_a_job_measures(jobs: Jobs) -> None:
     jobs.compute_all()
     first.result(10)
     third.result(10)
-    assert job.figures["batch_size"] == 2
+    assert (job.figures["batch_size"], job.figures["inputs"]) == (2, 1)
     assert job.figures["batches"] == 0.5
     assert job.figures["padding_share"] == 0
     assert job.figures["batch_wait_seconds"] == 3.0
