@@ -40,7 +40,8 @@ def read_gpus(answer: str) -> Sequence[Gpu]:
     """Read nvidia-smi's answer; memory is in MiB there, or ``[N/A]`` where it is the machine's own."""
     rows = csv.reader(answer.splitlines(), skipinitialspace=True)
     return [
-        Gpu(int(index), uuid, name, int(memory) << 20 if memory.isdigit() else 0) for index, uuid, name, memory in rows
+        Gpu(int(index), uuid, name, int(memory) << 20 if memory.isdigit() else 0)
+        for index, uuid, name, memory in filter(None, rows)
     ]
 
 

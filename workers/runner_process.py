@@ -73,7 +73,7 @@ class RunnerProcess:
             self._process = subprocess.Popen(
                 [sys.executable, "-P", "-m", "workers.runner", str(theirs.fileno()), str(os.getpid())],
                 pass_fds=[theirs.fileno()],
-                env=_environment(setting),
+                env=environment_of(setting),
                 cwd=setting.scratch.parent,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
@@ -221,7 +221,8 @@ class RunnerProcess:
             os.killpg(self._process.pid, number)
 
 
-def _environment(setting: RunnerSetting) -> dict[str, str]:
+def environment_of(setting: RunnerSetting) -> dict[str, str]:
+    """What a runner is told; nothing else of the worker's own environment reaches it."""
     threads = str(max(1, len(setting.cores)))
     inherited = {name: os.environ[name] for name in _INHERITED if name in os.environ}
     if setting.gpu is not None:
