@@ -120,7 +120,9 @@ class SharedStreak:
     def _close(self) -> None:
         with self._lock:
             self._closed = True
-        # Only what broke leaves any of them: its jobs' leases lapse.
+        # Only what broke leaves any of them: its jobs' leases lapse, and nothing of them may go on in an idle slot.
+        if self._claimed:
+            self._runner.process.kill()
         for claimed, _ in self._tally.done:
             claimed.execution.let_go()
         for claimed in [*self._claimed.values(), *self._apart]:
