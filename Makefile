@@ -57,6 +57,7 @@ bench: $(VENV)/.dev ## benchmarks, one after the other; let nothing else run mea
 	PYTHONPATH=. $(RUN) -m bench.refusals
 	PYTHONPATH=. $(RUN) -m bench.large_table
 	PYTHONPATH=. $(RUN) -m bench.queue
+	PYTHONPATH=. $(RUN) -m bench.inference
 	PYTHONPATH=. $(RUN) -m bench.chaos
 
 migration: $(VENV)/.dev ## write a migration from the change of db/rows.py: make migration M="what changes"
@@ -69,7 +70,7 @@ kind: ## begin a new kind of job: make kind NAME=verb_noun
 
 lock: $(VENV)/.dev ## resolve the pinned versions anew
 	$(LOCK) --extra server --extra h2o --extra embedded --extra demo --output-file requirements/demo.lock pyproject.toml
-	$(LOCK) --all-extras --constraint requirements/demo.lock --output-file requirements/dev.lock pyproject.toml
+	$(LOCK) --all-extras --constraint requirements/demo.lock --override requirements/without-torch.txt --output-file requirements/dev.lock pyproject.toml
 	$(LOCK_IMAGE) --output-file deploy/locks/build.lock deploy/locks/build.in
 	$(LOCK_IMAGE) --output-file deploy/locks/h2o.lock deploy/locks/h2o.in
 	$(LOCK_IMAGE) --extra server --output-file deploy/locks/server.lock pyproject.toml
@@ -90,7 +91,8 @@ $(VENV)/.demo: $(VENV)/bin/python requirements/demo.lock
 	@PYTHONWARNINGS="ignore:Editable installation" $(INSTALL) --no-deps --no-build-isolation --editable .
 	@touch $@
 
-$(VENV)/.dev: $(VENV)/.demo requirements/dev.lock
-	@echo "Installing the development tools …"
+$(VENV)/.dev: $(VENV)/.demo requirements/torch.txt requirements/dev.lock
+	@echo "Installing the development tools and torch (about 1 GB, with CUDA more) …"
+	@$(INSTALL) --requirement requirements/torch.txt
 	@$(INSTALL) --require-hashes --requirement requirements/dev.lock
 	@touch $@

@@ -22,6 +22,18 @@ _LONGEST_LOOK_BACK = timedelta(minutes=10)
 _SECONDS = (0.1, 0.5, 1, 5, 15, 60, 300, 900, 3600, 4 * 3600, 24 * 3600)
 _BATCH_SIZES = (1, 2, 4, 8, 16, 32, 64, 128, 256)
 _ATTEMPT = ["queue", "kind"]
+_SUMS = {
+    "inputs": ("turnout_batch_inputs", "Inputs that ended attempts had computed in batches"),
+    "tokens": ("turnout_batch_tokens", "Tokens, or other units of length, that ended attempts had computed"),
+    "padded_tokens": ("turnout_batch_padded_tokens", "The same with the padding"),
+    "device_seconds": ("turnout_device_seconds", "Seconds that devices computed for ended attempts"),
+    "load_seconds": (
+        "turnout_load_seconds",
+        "Seconds that ended attempts waited for libraries and models",
+    ),
+    "model_loads": ("turnout_model_loads", "Models that ended attempts had to load"),
+    "model_hits": ("turnout_model_hits", "Models that ended attempts found loaded"),
+}
 _COUNTED_HERE = "counted by this API process since it was first asked for metrics"
 
 
@@ -48,17 +60,21 @@ class AttemptFigures:
         )
         self.batch_size = Histogram(
             "turnout_attempt_batch_size",
-            f"With how many jobs, itself included, an attempt shared its batch, {_COUNTED_HERE}.",
+            f"How many inputs, other jobs' included, an attempt's batches had on average, {_COUNTED_HERE}.",
             _ATTEMPT,
             buckets=_BATCH_SIZES,
             registry=registry,
         )
         self.batches = Counter(
             "turnout_batches",
-            f"Batches of ended attempts, each attempt for its share of its batch, {_COUNTED_HERE}.",
+            f"Batches of ended attempts, each attempt for its share of its batches, {_COUNTED_HERE}.",
             _ATTEMPT,
             registry=registry,
         )
+        self.sums = {
+            measured: Counter(name, f"{help_text}, {_COUNTED_HERE}.", _ATTEMPT, registry=registry)
+            for measured, (name, help_text) in _SUMS.items()
+        }
 
 
 class AttemptCount:
@@ -94,7 +110,11 @@ class AttemptCount:
         size = ended.metrics.get("batch_size")
         if isinstance(size, int | float) and size >= 1:
             _observe(self._figures.batch_size, labels, size)
-            self._figures.batches.labels(*labels).inc(1 / size)
+            self._figures.batches.labels(*labels).inc(ended.metrics.get("batches", 1 / size))
+        for measured, counter in self._figures.sums.items():
+            value = ended.metrics.get(measured)
+            if isinstance(value, int | float) and value > 0:
+                counter.labels(*labels).inc(value)
 
 
 def _observe(histogram: Histogram, labels: tuple[str, str], value: object) -> None:

@@ -27,12 +27,19 @@ class ProgressView(BaseModel):
 
 
 class MetricsView(BaseModel):
-    """What a job cost; null where it was not measured."""
+    """What a job cost; null where it was not measured.
+
+    For one that is computed in batches: how many inputs its batches had on average, other jobs' included, which share
+    was padding, how long its first input waited for the device, and its share of the device's time.
+    """
 
     queue_seconds: float | None
     load_seconds: float | None
     run_seconds: float | None
     batch_size: int | None
+    padding_share: float | None
+    batch_wait_seconds: float | None
+    device_seconds: float | None
     peak_memory_bytes: int | None
 
 
@@ -151,6 +158,9 @@ def _metrics(job: JobRow) -> MetricsView:
         load_seconds=measured.get("load_seconds"),
         run_seconds=measured.get("run_seconds", _run_seconds(job)),
         batch_size=measured.get("batch_size"),
+        padding_share=measured.get("padding_share"),
+        batch_wait_seconds=measured.get("batch_wait_seconds"),
+        device_seconds=measured.get("device_seconds"),
         peak_memory_bytes=measured.get("peak_memory_bytes"),
     )
 

@@ -14,6 +14,8 @@ _QUEUE_GAUGES: tuple[tuple[str, str, Callable[[QueueFigures], float | None]], ..
     ("turnout_queue_hinted_jobs", "Queued jobs that the broker has a hint for.", lambda f: f.hinted),
     ("turnout_queue_workers", "Live workers.", lambda f: f.workers),
     ("turnout_queue_slots", "Jobs that the live workers can run at once.", lambda f: f.slots),
+    ("turnout_models_held", "Models that the live workers' runners keep loaded.", lambda f: f.models),
+    ("turnout_model_bytes", "What these models take.", lambda f: f.model_bytes),
     ("turnout_leases_held", "Leases of running jobs that hold.", lambda f: f.leases_held),
     ("turnout_leases_lapsed", "Leases that lapsed and that no sweep has ended yet.", lambda f: f.leases_lapsed),
     ("turnout_lease_oldest_renewal_age_seconds", "Since the least recent renewal.", lambda f: f.oldest_renewal_age),

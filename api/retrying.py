@@ -95,6 +95,7 @@ def _same_again(session: Session, services: Services, old: JobRow) -> NewJob:
         file_ids=file_ids_of(spec),
         model_version_ids=model_version_ids_of(session, spec, old.owner_id),
         retry_of=old.id,
+        movable=old.movable,
         webhook=webhook_of(session, old),
         # Any other checkpoint names what belongs to the old job alone, and is removed with it.
         checkpoint=old.checkpoint if kind.portable_checkpoint else None,

@@ -11,6 +11,7 @@ from api.figures import Figures
 from api.hinter import Hinter
 from api.known_keys import KnownKeys
 from api.lookers import Lookers
+from api.placing import Placing
 from api.settings import ApiSettings
 from api.tailer import Tailer
 from api.waker import Waker
@@ -32,6 +33,7 @@ class Services:
     tailer: Tailer
     known_keys: KnownKeys = field(default_factory=KnownKeys)
     figures: Figures = field(default_factory=Figures)
+    placing: Placing = field(default_factory=Placing)
     surroundings: Surroundings = field(default_factory=Surroundings)
     lookers: Lookers = field(default_factory=Lookers)
 

@@ -1,7 +1,7 @@
 """From a validated body to a job that can't be lost."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import timedelta
 from http import HTTPStatus
 
@@ -32,6 +32,7 @@ def accept(services: Services, holder: KeyHolder, body: SubmissionBody, key: str
     """Write the job, or find the one that the idempotency key already stands for. True when it is new."""
     if errors := webhook_errors(body.webhook, services.settings.webhook_allow):
         raise invalid(errors)
+    look_for_workers(services, [body])
     try:
         return _accept(services, holder, body, key)
     except IntegrityError:
@@ -53,12 +54,24 @@ def accept_many(
     ]
     if errors:
         raise invalid(errors[:MOST_ERRORS])
+    look_for_workers(services, bodies)
     try:
         return _accept_many(services, holder, bodies, key)
     except IntegrityError:
         if key is None:
             raise
         return _accept_many(services, holder, bodies, key)
+
+
+def look_for_workers(services: Services, bodies: Iterable[SubmissionBody]) -> None:
+    """Before jobs that name no queue are made, where that depends on who is there to run them."""
+    if any(must_look(services, body) for body in bodies):
+        services.placing.look(services.database)
+
+
+def must_look(services: Services, body: SubmissionBody) -> bool:
+    """Whether ``look_for_workers`` would ask the database."""
+    return body.queue is None and services.placing.must_look(services.kinds[body.kind])
 
 
 def known_before(services: Services, holder: KeyHolder, bodies: Sequence[SubmissionBody], key: str | None) -> bool:
@@ -165,7 +178,8 @@ def _new_job(
     return NewJob(
         owner_id=holder.owner_id,
         kind=body.kind,
-        queue=body.queue or kind.default_queue.value,
+        queue=body.queue or services.placing.queue_for(kind),
+        movable=body.queue is None and kind.fallback,
         spec=body.spec_document(),
         max_attempts=body.max_attempts or kind.max_attempts,
         priority=body.priority,

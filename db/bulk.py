@@ -211,6 +211,7 @@ def _job_values(job: Accepted, new: NewJob, now: datetime) -> dict[str, Any]:
         "owner_id": new.owner_id,
         "kind": new.kind,
         "queue": new.queue,
+        "movable": new.movable,
         "state": job.state,
         "precedence": 9 - new.priority,
         "fair_tag": job.fair_tag,

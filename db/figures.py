@@ -30,6 +30,8 @@ class QueueFigures:
     next_expiry: float | None = None
     workers: int = 0
     slots: int = 0
+    models: int = 0
+    model_bytes: int = 0
 
 
 def queue_figures(session: Session, queues: Sequence[str]) -> Mapping[str, QueueFigures]:
@@ -43,6 +45,8 @@ def queue_figures(session: Session, queues: Sequence[str]) -> Mapping[str, Queue
         figures = found.setdefault(worker.queue, QueueFigures())
         figures.workers += 1
         figures.slots += worker.slots
+        figures.models += len(worker.models)
+        figures.model_bytes += sum(model["bytes"] for model in worker.models)
     for queue, oldest in oldest_queued(session, list(found)).items():
         found[queue].oldest_queued_age = (now - oldest).total_seconds()
     _add_hints(session, found)

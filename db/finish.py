@@ -10,9 +10,9 @@ from sqlalchemy.orm import Session
 
 from db.claims import Fenced, Token
 from db.clock import db_now
-from db.events import append_state
+from db.events import NewEvent, append, append_state
 from db.rows import AttemptRow, JobRow
-from db.states import Outcome, Reason, State, StopRequest
+from db.states import EventType, Outcome, Reason, State, StopRequest
 
 MAX_LOSSES = 5
 # Who asked for one of these has no use for what the attempt may have found. A stop keeps the best so far, so an attempt
@@ -106,6 +106,13 @@ def hand_back(session: Session, token: Token, cause: str = "The worker was shut 
         return _end_as_requested(session, job, {})
     _close_attempt(session, job, Outcome.HANDED_BACK, None, cause, {})
     return _requeue(session, job, None)
+
+
+def start_over(session: Session, token: Token, cause: str) -> State:
+    """As ``hand_back``, for a job whose runner was ended for another job's sake; its events say so."""
+    job = lock_running(session, token)
+    append(session, job.id, job.attempt, [NewEvent(EventType.LOG, {"level": "warning", "message": cause})])
+    return hand_back(session, token, cause)
 
 
 def end_open_job(session: Session, job: JobRow, state: State, reason: Reason, message: str | None = None) -> State:

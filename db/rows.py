@@ -15,6 +15,7 @@ from sqlalchemy import (
     String,
     Text,
     UniqueConstraint,
+    false,
     text,
 )
 from sqlalchemy.dialects.postgresql import JSONB
@@ -30,6 +31,8 @@ UNTOLD = (
     "webhook <> 'told' AND (finished_at IS NOT NULL"
     " OR (webhook = 'state' AND (state <> webhook_state OR attempt <> webhook_attempt)))"
 )
+
+MOVABLE = "movable AND state = 'queued'"
 
 
 def _partial(name: str, *columns: str, where: str) -> Index:
@@ -83,6 +86,8 @@ class JobRow(Row):
     owner_id: Mapped[str] = mapped_column(ForeignKey("owners.id"))
     kind: Mapped[str] = mapped_column(String(100))
     queue: Mapped[str] = mapped_column(String(50))
+    # Whether it may be brought to another queue of its kind where the first one has no worker.
+    movable: Mapped[bool] = mapped_column(Boolean, default=False, server_default=false())
     state: Mapped[str] = mapped_column(String(20))
     reason: Mapped[str | None] = mapped_column(String(50))
     precedence: Mapped[int] = mapped_column(Integer)
@@ -139,6 +144,7 @@ class JobRow(Row):
         _partial("ix_jobs_deadline", "state", "deadline_at", where="deadline_at IS NOT NULL"),
         _partial("ix_jobs_cleanup", "queue", "cleanup_after", where="cleanup_needed"),
         _partial("ix_jobs_finished", "finished_at", where="finished_at IS NOT NULL"),
+        _partial("ix_jobs_movable", "queue", "kind", where=MOVABLE),
         _partial("ix_jobs_oldest", "queue", "state", "queued_at", where="state = 'queued'"),
         # Holds only what a webhook is to hear and was not told: whoever changes a job's state enters it, unknowingly.
         # Of its columns none changes without the state, so all other updates stay as cheap as they are.
@@ -383,7 +389,7 @@ class WebhookSecretRow(Row):
 
 class WorkerRow(Row):
     """A worker process; a fresh row at each start. It counts as live while ``last_seen_at`` is fresh. ``kinds`` are the
-    names of the kinds that it can run."""
+    names of the kinds that it can run; ``models`` are what its runners keep loaded, as ``{"name", "bytes"}``."""
 
     __tablename__ = "workers"
 
@@ -394,6 +400,7 @@ class WorkerRow(Row):
     queue: Mapped[str] = mapped_column(String(50), index=True)
     slots: Mapped[int] = mapped_column(Integer)
     kinds: Mapped[list[str]] = mapped_column(Json)
+    models: Mapped[list[dict[str, Any]]] = mapped_column(Json, default=list, server_default=text("'[]'"))
     started_at: Mapped[datetime] = mapped_column(UtcTime, default=db_now())
     last_seen_at: Mapped[datetime] = mapped_column(UtcTime, default=db_now())
     stopped_at: Mapped[datetime | None] = mapped_column(UtcTime)

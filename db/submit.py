@@ -35,6 +35,7 @@ class NewJob:
     file_ids: Sequence[str] = ()
     model_version_ids: Sequence[str] = ()
     retry_of: str | None = None
+    movable: bool = False
     checkpoint: Mapping[str, Any] | None = None
     webhook: NewWebhook | None = None
 
@@ -70,6 +71,7 @@ def submit(session: Session, new: NewJob) -> JobRow:
         deadline_at=None if new.deadline is None else db_now(new.deadline),
         run_at=new.run_at,
         retry_of=new.retry_of,
+        movable=new.movable,
         checkpoint=None if new.checkpoint is None else dict(new.checkpoint),
         created_at=db_now(),
         queued_at=None if waits else db_now(),

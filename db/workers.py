@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 from sqlalchemy import ColumnElement, and_, func, literal_column, select, update
 from sqlalchemy.orm import Session
@@ -38,9 +39,11 @@ def register(
     return row.id
 
 
-def seen(session: Session, worker_id: str) -> None:
-    """Note a sign of life."""
-    session.execute(update(WorkerRow).where(WorkerRow.id == worker_id).values(last_seen_at=db_now()))
+def seen(session: Session, worker_id: str, models: Sequence[Mapping[str, Any]] = ()) -> None:
+    """Note a sign of life, and what models the worker's runners keep loaded."""
+    session.execute(
+        update(WorkerRow).where(WorkerRow.id == worker_id).values(last_seen_at=db_now(), models=list(models))
+    )
 
 
 def stopped(session: Session, worker_id: str) -> None:

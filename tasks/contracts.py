@@ -142,6 +142,9 @@ class JobContext(Protocol):
         raise ``JobHandedBack``; else its process is ended, and another attempt goes on from its last checkpoint. To
         return would make what there is the final result."""
 
+    def measured(self, name: str, value: float) -> None:
+        """Put a figure of this attempt among the job's metrics, in place of an earlier one of that name."""
+
     def wait(self, seconds: float) -> None:
         """Sleep, but return at once when a cancel or stop arrives, and when the job is asked to hand back."""
 

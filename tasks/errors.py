@@ -24,6 +24,12 @@ class InvalidInput(PermanentJobError):
     code = "invalid_input"
 
 
+class ModelLoadFailed(PermanentJobError):
+    """The model is not what it should be, or its library can't load it; the message says what is wrong with it."""
+
+    code = "model_load_failed"
+
+
 class RetryableJobError(JobError):
     """Another attempt may succeed; ``retry_after`` is how long to wait before it, if the cause says so."""
 

@@ -7,6 +7,7 @@ fakes.
 from typing import ClassVar, Protocol
 
 from tasks.contracts import Document, JobContext
+from tasks.embedding import TextEmbedding, TextEmbeddings
 from tasks.scoring import ScoringResult, TableScoring
 from tasks.tabular import TableTraining, TrainingResult
 
@@ -35,3 +36,13 @@ class TableScorer(Protocol):
     def score(self, spec: TableScoring, job: JobContext) -> ScoringResult:
         """Predict every row. Raises ``InvalidInput`` that names the column and row, ``JobCancelled``,
         ``JobOutOfMemory``."""
+
+
+class HuggingFace(Protocol):
+    """Models of the transformers library. Jobs share what is loaded, and batches."""
+
+    runtime_name: ClassVar[str] = "huggingface"
+
+    def embed(self, spec: TextEmbedding, job: JobContext) -> TextEmbeddings:
+        """Raises ``InvalidInput`` that names the text, ``ModelLoadFailed``, ``JobCancelled``, ``JobStoppedEmpty``,
+        ``JobHandedBack``, ``JobOutOfMemory``."""

@@ -310,7 +310,8 @@ class QueueRecord:
 
 @dataclass(frozen=True)
 class WorkerRecord:
-    """A worker that gave a sign of life in the last seconds."""
+    """A worker that gave a sign of life in the last seconds. ``models`` are those that it keeps loaded, each with its
+    ``name`` and ``bytes``."""
 
     name: str
     queue: str
@@ -318,6 +319,7 @@ class WorkerRecord:
     pid: int
     started_at: datetime
     last_seen_at: datetime
+    models: tuple[Json, ...] = ()
 
 
 @dataclass(frozen=True)

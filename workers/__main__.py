@@ -30,8 +30,9 @@ from tasks.queues import Queue
 from tasks.registry import load_kinds
 from tasks.settings import BrokerSettings
 from workers.control import RemoteControl
+from workers.devices import Gpu, NoSuchDevice
 from workers.leaving import Leaving, ToldToEnd, end_process, raise_when_told
-from workers.placement import Place, default_slots, runner_settings, take_place
+from workers.placement import Place, default_slots, find_gpu, runner_settings, take_place
 from workers.settings import WorkerSettings
 from workers.slots import Slots
 from workers.supervisor import Supervisor
@@ -60,28 +61,37 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="turnout worker", description="Run jobs of one queue.")
     parser.add_argument("--queue", required=True, choices=[queue.value for queue in Queue])
     parser.add_argument("--slots", type=int, help="jobs at once (default: one; on cpu one for each core)")
+    parser.add_argument(
+        "--device", help="the GPU of its runners, by number or id as nvidia-smi has them (default on gpu: the first)"
+    )
     arguments = parser.parse_args()
     slots = arguments.slots or default_slots(arguments.queue)
     settings = WorkerSettings()
+    try:
+        gpu = find_gpu(arguments.queue, arguments.device)
+    except NoSuchDevice as exc:
+        parser.error(str(exc))
     place = take_place(settings, arguments.queue)
     configure(f"worker-{place.name}")
     code = 0
     with suppress(ToldToEnd), ExitStack() as closing:
-        code = _work(settings, closing, queue=arguments.queue, slots=slots, place=place)
+        code = _work(settings, closing, queue=arguments.queue, slots=slots, place=place, gpu=gpu)
     end_process(code)
 
 
-def _work(settings: WorkerSettings, closing: ExitStack, *, queue: str, slots: int, place: Place) -> int:
+def _work(
+    settings: WorkerSettings, closing: ExitStack, *, queue: str, slots: int, place: Place, gpu: Gpu | None
+) -> int:
     """Until the worker is told to stop; returns the exit code. What has to be done then is put into ``closing``."""
     broker, data = BrokerSettings(), DatabaseSettings()
     app = make_app(broker.broker_url.get_secret_value())
-    supervisor = _assemble(settings, broker, data, queue=queue, slots=slots, place=place, app=app)
+    supervisor = _assemble(settings, broker, data, queue=queue, slots=slots, place=place, gpu=gpu, app=app)
     closing.callback(supervisor.close)
     supervisor.start()
     deliverer = _deliver_webhooks(data)
     if deliverer is not None:
         closing.callback(deliverer.close)
-    log.info("worker_started", queue=queue, slots=slots)
+    log.info("worker_started", queue=queue, slots=slots, gpu=None if gpu is None else gpu.name)
     collect_rarely()
     return _consume(
         app, supervisor, Leaving(supervisor, settings.grace, closing.close), name=place.name, queue=queue, slots=slots
@@ -96,6 +106,7 @@ def _assemble(
     queue: str,
     slots: int,
     place: Place,
+    gpu: Gpu | None,
     app: Celery,
 ) -> Supervisor:
     database = Database(data.url)
@@ -109,7 +120,9 @@ def _assemble(
         kinds=kinds,
         claimant=Claimant(worker_id, place.name),
         queue=queue,
-        slots=Slots(runner_settings(settings, worker=place.name, queue=queue, slots=slots, kinds=broker.kinds)),
+        slots=Slots(
+            runner_settings(settings, worker=place.name, queue=queue, slots=slots, kinds=broker.kinds, gpu=gpu)
+        ),
     )
     register_kinds(app, kinds, supervisor.carry)
     RemoteControl(database, supervisor.wake).install()

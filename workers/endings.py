@@ -23,7 +23,8 @@ _ENDED_ON_REQUEST = frozenset({Reason.CANCELLED_BY_USER, Reason.STOPPED_BY_USER}
 
 
 class Why(Enum):
-    """Why the worker itself wants an attempt to end; ``FORCED``: it was asked to, and did not."""
+    """Why the worker itself wants an attempt to end; ``FORCED``: it was asked to, and did not; ``BROKEN``: the worker
+    can't carry it on, or may not."""
 
     ASKED = auto()
     FORCED = auto()
@@ -31,6 +32,7 @@ class Why(Enum):
     STALLED = auto()
     TOO_LATE = auto()
     SHUTDOWN = auto()
+    BROKEN = auto()
 
 
 # What a job's own code may notice before the worker does; it is lost, as if its runner had died of it.
@@ -45,7 +47,8 @@ _LIMITS = {
 
 @dataclass(frozen=True)
 class Report:
-    """What a runner said at the end of an attempt; ``died`` says how its process ended instead, and ``code`` why."""
+    """What a runner said at the end of an attempt; ``died`` says how its process ended instead, and ``code`` why.
+    ``start_over`` says why it was ended for another job's sake."""
 
     succeeded: bool = False
     result: Mapping[str, Any] = field(default_factory=dict)
@@ -54,6 +57,7 @@ class Report:
     retryable: bool = False
     retry_after: timedelta | None = None
     died: str | None = None
+    start_over: str | None = None
     metrics: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -86,6 +90,9 @@ def ending(token: Token, report: Report, why: Why | None, limits: Mapping[Why, s
     # A runner that dies by itself while a stop is pending is lost like any other; the next attempt keeps the best.
     if why is Why.FORCED or (why is Why.ASKED and report.code in _ENDED_ON_REQUEST):
         return lambda session: finish.end_cancelled(session, token, report.metrics)
+    if report.start_over is not None:
+        cause = report.start_over
+        return lambda session: finish.start_over(session, token, cause)
     if report.died is not None:
         died, reason = report.died, report.code if report.code in _LOSSES else Reason.WORKER_LOST
         return lambda session: finish.lose(session, token, cause=died, reason=reason, metrics=report.metrics)

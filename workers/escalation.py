@@ -2,11 +2,11 @@
 
 import time
 from datetime import timedelta
+from typing import Protocol
 
 import structlog
 
 from workers.endings import Why
-from workers.runner_process import RunnerProcess
 
 log = structlog.get_logger()
 
@@ -16,10 +16,18 @@ _KILL_AFTER_TERM_SECONDS = 1.5
 _STOP_GRACE = timedelta(minutes=10)
 
 
+class Endable(Protocol):
+    """What is brought to an end."""
+
+    def terminate(self) -> None: ...
+
+    def kill(self) -> None: ...
+
+
 class Escalation:
     """What is planned for the runner of one attempt, and why. The caller does the asking."""
 
-    def __init__(self, runner: RunnerProcess, grace: timedelta, job_id: str) -> None:
+    def __init__(self, runner: Endable, grace: timedelta, job_id: str) -> None:
         self._runner = runner
         self._grace = grace
         self._job_id = job_id

@@ -31,7 +31,7 @@ from workers.artifacts import input_path, keep_artifact
 from workers.channel import Message
 from workers.clocks import Clocks
 from workers.endings import Report, Why, commit, ending, report_of
-from workers.escalation import Escalation
+from workers.escalation import Endable, Escalation
 from workers.lease_keeper import LeaseKeeper
 from workers.recorder import Recorder, Reports
 from workers.runner_context import input_key
@@ -59,6 +59,13 @@ class Workshop:
     grace: timedelta
 
 
+@dataclass(frozen=True)
+class Ended:
+    """That an attempt is over; ``report`` says how it went, unless it was taken away."""
+
+    report: Report | None
+
+
 class Execution:
     """One claimed job in a slot. From its making on its lease is kept; then comes ``work``, unless it is not begun,
     then its ending, by ``end`` or by the caller together with others, and ``let_go`` in any case."""
@@ -72,7 +79,7 @@ class Execution:
         self._lease_until = lease_until
         self.token = Token(job.id, job.attempt)
         self._clocks: Clocks
-        self._escalation = Escalation(slot.runner, workshop.grace, job.id)
+        self._escalation = Escalation(self._endable(), workshop.grace, job.id)
         self._taken_away = False
         self._ordered = False
         workshop.leases.hold(self.token, self)
@@ -81,12 +88,12 @@ class Execution:
         """Run the job; how it went, or None if the attempt was taken away. ``when_long`` is called again and again
         while the job takes long."""
         self._clocks = Clocks(self._job, self.kind)
-        try:
-            return None if self._taken_away else self._work_or_report(when_long)
-        except Fenced:
-            # Killed, not asked: whoever has the job now must not meet its shadow.
-            self._runner.kill()
+        if self._taken_away:
             return None
+        ended = self._guarded(lambda: self._work(when_long))
+        if ended is None:
+            raise RuntimeError("an attempt that is neither over nor goes on")
+        return ended.report
 
     def success(self, report: Report) -> Success | None:
         """The attempt's end as what can be committed together with others; None if it has to be committed alone."""
@@ -160,25 +167,34 @@ class Execution:
     def reports_refused(self) -> None:
         self._notice("refused")
 
-    def _work_or_report(self, when_long: Callable[[], None]) -> Report | None:
+    def _endable(self) -> Endable:
+        """What is ended if the job does not end by itself."""
+        return self._runner
+
+    def _break_off(self, report: Report | None) -> Ended | None:
+        """End what was begun: killed, not asked, for whoever has the job now must not meet its shadow."""
+        if self._ordered:
+            self._runner.kill()
+        return Ended(report)
+
+    def _guarded(self, step: Callable[[], Ended | None]) -> Ended | None:
+        """Whatever breaks on this side: the attempt has to end, or its runner goes on in a slot that looks idle."""
         try:
-            return self._work(when_long)
+            return step()
         except Fenced:
-            raise
+            return self._break_off(None)
         except InvalidInput as exc:
-            return self._failed(Reason.INVALID_INPUT, str(exc), again=False)
+            return self._break_off(self._failed(Reason.INVALID_INPUT, str(exc), again=False))
         except ValidationError as exc:
             message = f"The spec does not fit this version of its kind ({exc.error_count()} errors); submit it anew."
-            return self._failed(Reason.INVALID_INPUT, message, again=False)
+            return self._break_off(self._failed(Reason.INVALID_INPUT, message, again=False))
         except OSError as exc:
-            self._runner.kill()
-            return self._failed(Reason.STORAGE_ERROR, f"The worker's disk failed: {exc.strerror}.", again=True)
+            message = f"The worker's disk failed: {exc.strerror}."
+            return self._break_off(self._failed(Reason.STORAGE_ERROR, message, again=True))
         except Exception as exc:
-            # Whatever broke on this side: the attempt has to end, or its runner goes on in a slot that looks idle.
             log.exception("attempt_broke", job_id=self.token.job_id, attempt=self.token.attempt)
-            self._runner.kill()
             message = f"The worker failed with {type(exc).__name__}; its log has the details."
-            return self._failed(Reason.INTERNAL_ERROR, message, again=True)
+            return self._break_off(self._failed(Reason.INTERNAL_ERROR, message, again=True))
 
     def _end_refused(self, error: Exception) -> State | None:
         log.error("ending_refused", job_id=self.token.job_id, error=type(error).__name__)
@@ -191,8 +207,8 @@ class Execution:
     def _failed(self, reason: Reason, message: str, *, again: bool) -> Report:
         return Report(code=reason, message=message, retryable=again, metrics=self._queue_metrics())
 
-    def _work(self, when_long: Callable[[], None]) -> Report | None:
-        """Order, listen and watch the clocks until the attempt is over; None when it was taken away."""
+    def _work(self, when_long: Callable[[], None]) -> Ended:
+        """Order, listen and watch the clocks until the attempt is over."""
         long_from = time.monotonic() + LONG_SECONDS
         self._order()
         while True:
@@ -202,22 +218,32 @@ class Execution:
             message = self._next_message()
             if message is None:
                 continue
-            if message["type"] == "died":
-                death = self._runner.death()
-                metrics = {**self._queue_metrics(), **death.metrics}
-                return Report(died=death.cause, code=death.reason, metrics=metrics)
-            if (message["job_id"], message.get("attempt")) != (self.token.job_id, self.token.attempt):
-                continue
-            if message["type"] == "lost":
-                self._runner.kill()
-                return None
-            if message["type"] == "refused":
-                self._runner.kill()
-                return self._failed(Reason.INTERNAL_ERROR, "The database refuses what the job reports.", again=False)
-            if message["type"] == "finished":
+            ended = self._take(message)
+            if ended is not None:
+                return ended
+
+    def _take(self, message: Message) -> Ended | None:
+        """Deal with what lies in the runner's inbox; what concerns other attempts is passed over."""
+        if message["type"] == "died":
+            return Ended(self._report_of_death())
+        if addressee(message) != self.token:
+            return None
+        match message["type"]:
+            case "lost":
+                return self._break_off(None)
+            case "refused":
+                why = "The database refuses what the job reports."
+                return self._break_off(self._failed(Reason.INTERNAL_ERROR, why, again=False))
+            case "finished":
                 message["metrics"] |= self._queue_metrics()
-                return report_of(message)
-            self._hear(message)
+                return Ended(report_of(message))
+            case _:
+                self._hear(message)
+                return None
+
+    def _report_of_death(self) -> Report:
+        death = self._runner.death()
+        return Report(died=death.cause, code=death.reason, metrics={**self._queue_metrics(), **death.metrics})
 
     def _order(self) -> None:
         spec = self.kind.spec.model_validate(self._job.spec)
@@ -335,6 +361,11 @@ class Execution:
 
     def _addressed(self, what: str, **fields: Any) -> Message:
         return {"type": what, "job_id": self.token.job_id, "attempt": self.token.attempt, **fields}
+
+
+def addressee(message: Message) -> Token:
+    """Whose message it is. No attempt has the number 0."""
+    return Token(message["job_id"], message.get("attempt", 0))
 
 
 def _board(board: dict[str, Any]) -> Board:

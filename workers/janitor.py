@@ -6,7 +6,7 @@ Each chore is a transaction of guarded, idempotent statements of its own, so any
 import random
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 
 import structlog
@@ -18,9 +18,11 @@ from db.due import settle_waiting
 from db.engine import Database
 from db.hints import clear_stale_marks, count_marks
 from db.leases import expire_lapsed
+from db.moving import move_stranded
 from db.stops import enforce_deadlines
 from tasks.broker import BrokerUnavailable
 from tasks.hints import HintSender
+from tasks.kind import Kind
 from tasks.queues import Queue
 from workers.refill import refill
 
@@ -39,11 +41,13 @@ class Janitor:
         database: Database,
         sender: HintSender,
         queue: str,
+        kinds: Mapping[str, Kind],
         clean_up: Callable[[], None],
     ) -> None:
         self._database = database
         self._sender = sender
         self._queue = queue
+        self._fallbacks = {name: kind.queues for name, kind in kinds.items() if kind.fallback}
         self._clean_up = clean_up
         self._database_seen_since: float | None = None
         self._last_round = 0.0
@@ -74,11 +78,19 @@ class Janitor:
             settle_waiting(session)
         with self._database.write() as session:
             enforce_deadlines(session)
+        if self._fallbacks:
+            self._fetch_stranded()
         self._forget_lost_hints()
         # Queues without a worker are filled too, so that theirs find the hints when they come.
         for queue in Queue:
             refill(self._database, self._sender, queue)
         self._clean_up()
+
+    def _fetch_stranded(self) -> None:
+        with self._database.write() as session:
+            moved = move_stranded(session, self._queue, self._fallbacks)
+        if moved:
+            log.info("jobs_moved_here", queue=self._queue, jobs=moved)
 
     def _watch_database(self, database_time: datetime) -> None:
         """Note since when the database has been seen without a gap.

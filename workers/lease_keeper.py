@@ -3,9 +3,9 @@ interpreter, and vouches for a job while the runner's *process* lives."""
 
 import threading
 import time
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import timedelta
-from typing import Protocol
+from typing import Any, Protocol
 
 import structlog
 from sqlalchemy.exc import OperationalError
@@ -52,7 +52,14 @@ class LeaseKeeper:
     """Renews all held leases in one statement every two seconds, which also tells what was asked of their jobs. Woken,
     it looks for that at once."""
 
-    def __init__(self, database: Database, worker_id: str) -> None:
+    def __init__(
+        self,
+        database: Database,
+        worker_id: str,
+        models: Callable[[], Sequence[Mapping[str, Any]]] = tuple,
+    ) -> None:
+        """``models`` tells what the worker's runners keep loaded."""
+        self._models = models
         self._database = database
         self._worker_id = worker_id
         self._holders: dict[Token, Holder] = {}
@@ -135,7 +142,7 @@ class LeaseKeeper:
         alive = self._alive()
         asked_at = time.monotonic()
         with self._database.write() as session:
-            seen(session, self._worker_id)
+            seen(session, self._worker_id, self._models())
             kept = renew(session, self._worker_id, alive.keys())
         self._pass_on(alive, kept, lease_until(asked_at))
 

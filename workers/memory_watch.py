@@ -79,10 +79,12 @@ class MemoryWatch:
         with self._lock:
             self._watched.discard(runner)
 
-    def is_full(self, runner: RunnerMemory, reported_peak: float) -> bool:
-        """Whether the runner kept so much of what a job took that the next one would lack it."""
+    def is_full(self, runner: RunnerMemory, reported_peak: float, kept_bytes: int = 0) -> bool:
+        """Whether the runner kept so much of what a job took that the next one would lack it. What it is meant to keep,
+        such as models, does not count."""
         half = self.limit_bytes / 2
-        return max(runner.peak_bytes, reported_peak) > half and runner.look(self.limit_bytes) > half
+        most_used = max(runner.peak_bytes, reported_peak)
+        return most_used > half and runner.look(self.limit_bytes) - kept_bytes > half
 
     def kernel_killed_lately(self) -> bool:
         """Whether the kernel killed some process for want of memory just now."""

@@ -129,6 +129,22 @@ class Cleaned(TypedDict):
     problem: str | None
 
 
+@with_config(_EXACTLY)
+class ModelHeld(TypedDict):
+    """A model that the runner keeps loaded."""
+
+    name: Annotated[str, Field(max_length=1000)]
+    bytes: Annotated[int, Field(ge=0)]
+
+
+@with_config(_EXACTLY)
+class Models(TypedDict):
+    """All that is loaded now."""
+
+    type: Literal["models"]
+    models: Annotated[list[ModelHeld], Field(max_length=1000)]
+
+
 _SAID: TypeAdapter[Any] = TypeAdapter(
     Annotated[
         Ready
@@ -139,7 +155,8 @@ _SAID: TypeAdapter[Any] = TypeAdapter(
         | ArtifactAsked
         | KeptArtifactAsked
         | Finished
-        | Cleaned,
+        | Cleaned
+        | Models,
         Field(discriminator="type"),
     ]
 )

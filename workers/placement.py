@@ -10,6 +10,7 @@ from typing import IO, Any
 import structlog
 
 from tasks.queues import Queue
+from workers.devices import Gpu, gpu_named, gpus
 from workers.memory import container_bytes, machine_bytes
 from workers.memory_watch import MemoryWatch
 from workers.runner_process import RunnerSetting
@@ -21,6 +22,8 @@ _MOST_WORKERS = 1000
 # Of the memory: for the queues whose runners compute, and for those whose runners mostly wait for somebody else.
 _COMPUTING, _WAITING = 3 / 4, 1 / 4
 _LEAST_DEFAULT_MEMORY = 1 << 30
+# Of a device's memory; the rest is for what is computed.
+_OF_MODELS = 1 / 2
 
 
 @dataclass(frozen=True)
@@ -67,11 +70,25 @@ def default_slots(queue: str) -> int:
     return len(_cores()) if queue == Queue.CPU else 1
 
 
+def find_gpu(queue: str, device: str | None) -> Gpu | None:
+    """The GPU that a worker's runners compute on: the one that is asked for, else the first on the ``gpu`` queue. None:
+    they compute on the processor. Raises ``NoSuchDevice``."""
+    if device is None and queue != Queue.GPU:
+        return None
+    present = gpus()
+    if device is not None:
+        return gpu_named(device, present)
+    if not present:
+        log.warning("no_gpu_found", queue=queue)
+        return None
+    return present[0]
+
+
 def runner_settings(
-    settings: WorkerSettings, *, worker: str, queue: str, slots: int, kinds: Sequence[str]
+    settings: WorkerSettings, *, worker: str, queue: str, slots: int, kinds: Sequence[str], gpu: Gpu | None = None
 ) -> Sequence[RunnerSetting]:
     """One for each slot. CPU runners get disjoint cores, since two computing processes on one core slow each other down
-    by more than half; the other queues' runners mostly wait for somebody else."""
+    by more than half; the other queues' runners mostly wait for somebody else, or for the one GPU that they see."""
     for directory in (settings.scratch_root, settings.cache_root, settings.log_root):
         directory.mkdir(parents=True, exist_ok=True)
     watch = MemoryWatch(settings.runner_memory or default_memory(queue, slots))
@@ -83,13 +100,31 @@ def runner_settings(
             log_file=Path(settings.log_root / f"runner-{worker}-{slot}.log"),
             scratch=settings.scratch_root / f"{worker}-{slot}",
             cache=settings.cache_root,
-            cores=_share(slot, slots) if queue == Queue.CPU else (),
+            cores=cores,
             kinds=kinds,
             runtimes=runtimes,
             memory=watch,
+            seats=settings.seats,
+            gpu=_visible(queue, gpu),
+            inference=inference_settings(settings, watch.limit_bytes, len(cores), gpu),
         )
-        for slot in range(slots)
+        for slot, cores in enumerate(_share(slot, slots) if queue == Queue.CPU else () for slot in range(slots))
     ]
+
+
+def inference_settings(
+    settings: WorkerSettings, memory_bytes: int, cores: int, gpu: Gpu | None = None
+) -> Mapping[str, Any]:
+    """What a runner's workbench is made with."""
+    there_is = gpu.memory_bytes if gpu is not None and gpu.memory_bytes else memory_bytes
+    return {
+        "device": "cpu" if gpu is None else "cuda",
+        "threads": max(1, cores),
+        "models": None if settings.models is None else str(settings.models.resolve()),
+        "model_bytes": settings.model_memory or int(_OF_MODELS * there_is),
+        "idle_seconds": settings.model_idle.total_seconds(),
+        "batch_wait_seconds": settings.batch_wait.total_seconds(),
+    }
 
 
 def default_memory(queue: str, slots: int) -> int:
@@ -101,6 +136,13 @@ def default_memory(queue: str, slots: int) -> int:
     part = _COMPUTING if queue in (Queue.CPU, Queue.GPU) or container is not None else _WAITING
     there_is = container or machine_bytes()
     return max(int(part * there_is / slots), min(_LEAST_DEFAULT_MEMORY, int(_COMPUTING * there_is)))
+
+
+def _visible(queue: str, gpu: Gpu | None) -> str | None:
+    """A CPU runner that touched a GPU would take memory from the runner whose device it is."""
+    if gpu is not None:
+        return gpu.uuid
+    return "" if queue == Queue.CPU else None
 
 
 def _cores() -> Sequence[int]:

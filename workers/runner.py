@@ -1,7 +1,8 @@
 """The process in which ML code runs: ``python -P -m workers.runner``, started by a worker and gone with it.
 
-It holds no database, broker or API secret, and speaks to its worker only. One attempt runs at a time, in the main
-thread; a second thread listens.
+It holds no database, broker or API secret, and speaks to its worker only. An attempt of a kind that is not shared has
+it to itself, in the main thread; those of shared kinds run many at once, each in a thread of its own. Another thread
+listens.
 """
 
 import importlib
@@ -13,7 +14,8 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 from types import ModuleType
@@ -25,6 +27,8 @@ from tasks.errors import InvalidInput, JobError, MemoryShort, RetryableJobError,
 from tasks.kind import Kind
 from tasks.registry import kind_named, load_kinds
 from workers.channel import Channel, ChannelClosed, Message
+from workers.inference.model_cache import Held
+from workers.inference.workbench import Workbench
 from workers.memory import in_words
 from workers.process_ties import (
     hold_slot_lock,
@@ -42,7 +46,8 @@ _NO_FAILURE = {"code": "completed", "message": "", "retryable": False, "retry_af
 
 
 class Runner:
-    """Takes orders from the channel and carries them out one by one."""
+    """Takes orders from the channel and carries them out. Its worker sees to it that only jobs of shared kinds are
+    there at the same time."""
 
     def __init__(self, channel: Channel, greeting: Message) -> None:
         self._channel = channel
@@ -50,8 +55,12 @@ class Runner:
         self._runtime_settings: Mapping[str, Any] = greeting["runtimes"]
         self._memory = in_words(greeting["memory_bytes"])
         self._runtimes: dict[str, Any] = {}
+        self._making_runtimes = threading.Lock()
         self._orders: queue.SimpleQueue[Message] = queue.SimpleQueue()
-        self._context: RunnerContext | None = None
+        self._contexts: dict[tuple[str, int], RunnerContext] = {}
+        self._workbench = Workbench(greeting["inference"], self._tell_models)
+        self._workbench.start()
+        self._sharing = ThreadPoolExecutor(max_workers=greeting["seats"], thread_name_prefix="attempt")
         for name in self._runtime_settings:
             # The first job is not to wait for it; if it can't be imported, the jobs that need it say so.
             with suppress(ImportError):
@@ -63,10 +72,13 @@ class Runner:
         self._channel.send({"type": "ready", "pid": os.getpid()})
         while True:
             order = self._orders.get()
-            if order["type"] == "run":
-                self._run(order)
-            else:
+            if order["type"] == "clean_up":
                 self._clean_up(order)
+            elif self._is_shared(order):
+                self._sharing.submit(self._run_or_end, order)
+            else:
+                reset_peak_memory()
+                self._run(order)
 
     def _listen(self) -> None:
         try:
@@ -74,23 +86,41 @@ class Runner:
                 message = self._channel.receive()
                 if message["type"] == "run":
                     # Made here, so that a stop that follows at once finds its context.
-                    self._context = RunnerContext(self._channel, message)
+                    self._contexts[_attempt_of(message)] = RunnerContext(self._channel, message)
                 if message["type"] in ("run", "clean_up"):
                     self._orders.put(message)
-                elif self._context is not None and message["job_id"] == self._context.job_id:
-                    self._context.hear(message)
+                elif (context := self._contexts.get(_attempt_of(message))) is not None:
+                    context.hear(message)
         except ChannelClosed:
             # Nobody is left to report to, and ML code in the main thread would not notice an exception.
             os._exit(0)
 
+    def _tell_models(self, held: Sequence[Held]) -> None:
+        self._channel.send({"type": "models", "models": [{"name": one.name, "bytes": one.bytes} for one in held]})
+
+    def _is_shared(self, order: Message) -> bool:
+        kind = self._kinds.get(order["kind"])
+        return kind is not None and kind.shared
+
+    def _run_or_end(self, order: Message) -> None:
+        """A thread that broke down would leave its job running for ever."""
+        carried_out = False
+        try:
+            self._run(order)
+            carried_out = True
+        finally:
+            if not carried_out:
+                traceback.print_exc()
+                os._exit(1)
+
     def _run(self, order: Message) -> None:
-        context = self._context
-        if context is None:
-            raise RuntimeError("an order without its context")
-        reset_peak_memory()
+        context = self._contexts[_attempt_of(order)]
         metrics: dict[str, float] = {}
         ending = self._attempt(order, context, metrics)
-        metrics["peak_memory_bytes"] = peak_memory_bytes()
+        metrics |= context.figures
+        if not self._is_shared(order):
+            metrics["peak_memory_bytes"] = peak_memory_bytes()
+        del self._contexts[_attempt_of(order)]
         self._channel.send(
             {"type": "finished", "job_id": context.job_id, "attempt": context.attempt, "metrics": metrics, **ending}
         )
@@ -104,7 +134,10 @@ class Runner:
             metrics["load_seconds"] = round(time.monotonic() - started, 3)
             started = time.monotonic()
             result = kind.run(spec, context, *extra)
-            metrics["run_seconds"] = round(time.monotonic() - started, 3)
+            took = time.monotonic() - started
+            loading = context.figures.pop("load_seconds", 0.0)
+            metrics["load_seconds"] = round(metrics["load_seconds"] + loading, 3)
+            metrics["run_seconds"] = round(took - loading, 3)
             return {**_NO_FAILURE, "outcome": "succeeded", "result": _fitting(result, context)}
         except ValidationError as exc:
             return _failure(InvalidInput(f"The spec does not fit this version: {exc.error_count()} errors."))
@@ -134,10 +167,19 @@ class Runner:
         """The runtime that the kind's ``run`` declares, loaded once a process; an empty tuple if it declares none."""
         if kind.runtime is None:
             return ()
-        if kind.runtime not in self._runtimes:
-            module = _imported(kind.runtime)
-            self._runtimes[kind.runtime] = module.create(self._runtime_settings.get(kind.runtime, {}))
-        return (self._runtimes[kind.runtime],)
+        with self._making_runtimes:
+            if kind.runtime not in self._runtimes:
+                self._runtimes[kind.runtime] = self._made(kind.runtime, shared=kind.shared)
+            return (self._runtimes[kind.runtime],)
+
+    def _made(self, runtime: str, *, shared: bool) -> Any:
+        settings = self._runtime_settings.get(runtime, {})
+        module = _imported(runtime)
+        return module.create(settings, self._workbench) if shared else module.create(settings)
+
+
+def _attempt_of(message: Message) -> tuple[str, int]:
+    return message["job_id"], message.get("attempt", 0)
 
 
 def _imported(runtime: str) -> ModuleType:

@@ -32,6 +32,7 @@ class RunnerContext:
         self._hand_back = False
         self._hand_back_unheard = False
         self._lease_until: float = order["lease_until"]
+        self.figures: dict[str, float] = {}
 
     @property
     def job_id(self) -> str:
@@ -92,6 +93,9 @@ class RunnerContext:
 
     def should_hand_back(self) -> bool:
         return self._hand_back
+
+    def measured(self, name: str, value: float) -> None:
+        self.figures[name] = value
 
     def wait(self, seconds: float) -> None:
         with self._changed:

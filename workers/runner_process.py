@@ -29,7 +29,8 @@ _INHERITED = ("PATH", "LANG", "LC_ALL", "TZ", "PYTHONPATH", "CUDA_VISIBLE_DEVICE
 
 @dataclass(frozen=True)
 class RunnerSetting:
-    """What a runner of one slot is started with."""
+    """What a runner of one slot is started with. ``gpu`` is the one device that it sees, by its id; an empty text hides
+    all of them, and None leaves them as they are."""
 
     name: str
     slot_lock: Path
@@ -40,6 +41,9 @@ class RunnerSetting:
     kinds: Sequence[str]
     runtimes: Mapping[str, Any]
     memory: MemoryWatch
+    seats: int
+    gpu: str | None
+    inference: Mapping[str, Any]
 
 
 @dataclass(frozen=True)
@@ -69,7 +73,7 @@ class RunnerProcess:
             self._process = subprocess.Popen(
                 [sys.executable, "-P", "-m", "workers.runner", str(theirs.fileno()), str(os.getpid())],
                 pass_fds=[theirs.fileno()],
-                env=_environment(setting),
+                env=environment_of(setting),
                 cwd=setting.scratch.parent,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
@@ -82,6 +86,10 @@ class RunnerProcess:
         self._watch, self._memory = setting.memory, RunnerMemory(self._process.pid, self.kill)
         self._killed_by_kernel = False
         self._spent = False
+        self._running = 0
+        self._counting = threading.Lock()
+        # What it says that it keeps loaded.
+        self.models: Sequence[Mapping[str, Any]] = ()
         listener = threading.Thread(target=self._listen, args=(setting,), name=f"hear-{setting.name}", daemon=True)
         listener.start()
         waiter = threading.Thread(target=self._await_end, args=(listener,), name=f"await-{setting.name}", daemon=True)
@@ -102,11 +110,15 @@ class RunnerProcess:
     def send(self, message: Mapping[str, Any]) -> None:
         """Tell the runner something. One that is gone or does not read is killed; its ``died`` message follows."""
         if message["type"] == "run":
-            self._watch.begin(self._memory)
+            self._count_begin()
         try:
             self._channel.send(message)
         except ChannelClosed:
             self._doom()
+        except ValueError:
+            # It is too large, and the runner never hears of it.
+            self._count_end()
+            raise
 
     def offer(self, message: Mapping[str, Any]) -> None:
         """Tell the runner something if it can take it right now; never waits."""
@@ -148,6 +160,8 @@ class RunnerProcess:
             "scratch": str(setting.scratch),
             "cores": list(setting.cores),
             "memory_bytes": setting.memory.limit_bytes,
+            "seats": setting.seats,
+            "inference": dict(setting.inference),
         }
         try:
             self._channel.send(greeting)
@@ -156,10 +170,13 @@ class RunnerProcess:
                 if message["type"] == "ready":
                     self._on_ready(self)
                     continue
-                if message["type"] == "finished":
-                    self._watch.end(self._memory)
+                if message["type"] == "models":
+                    self.models = message["models"]
+                    continue
+                if message["type"] == "finished" and self._count_end():
                     peak = message["metrics"].get("peak_memory_bytes", 0)
-                    self._spent = self._watch.is_full(self._memory, peak)
+                    kept = sum(model["bytes"] for model in self.models)
+                    self._spent = self._watch.is_full(self._memory, peak, kept)
                 self.inbox.put(message)
         except ChannelClosed:
             # A runner that can't be heard is of no use any more, if it is not just dying.
@@ -167,6 +184,20 @@ class RunnerProcess:
         except ValueError as exc:
             log.error("runner_not_understood", slot=setting.name, error=str(exc))
             self.kill()
+
+    def _count_begin(self) -> None:
+        with self._counting:
+            self._running += 1
+            if self._running == 1:
+                self._watch.begin(self._memory)
+
+    def _count_end(self) -> bool:
+        """Whether the runner has no job any more."""
+        with self._counting:
+            self._running = max(0, self._running - 1)
+            if not self._running:
+                self._watch.end(self._memory)
+            return not self._running
 
     def _await_end(self, listener: threading.Thread) -> None:
         """The process is what counts, not its socket: a process that the job started may hold that open."""
@@ -190,9 +221,12 @@ class RunnerProcess:
             os.killpg(self._process.pid, number)
 
 
-def _environment(setting: RunnerSetting) -> dict[str, str]:
+def environment_of(setting: RunnerSetting) -> dict[str, str]:
+    """What a runner is told; nothing else of the worker's own environment reaches it."""
     threads = str(max(1, len(setting.cores)))
     inherited = {name: os.environ[name] for name in _INHERITED if name in os.environ}
+    if setting.gpu is not None:
+        inherited["CUDA_VISIBLE_DEVICES"] = setting.gpu
     return {
         **inherited,
         "HOME": str(setting.scratch),
@@ -201,5 +235,9 @@ def _environment(setting: RunnerSetting) -> dict[str, str]:
         "OMP_NUM_THREADS": threads,
         "MKL_NUM_THREADS": threads,
         "OPENBLAS_NUM_THREADS": threads,
+        # Threads that wait for each other must not keep a core busy that somebody else computes on.
+        "OMP_WAIT_POLICY": "PASSIVE",
+        "TOKENIZERS_PARALLELISM": "false",
+        "HF_HUB_OFFLINE": "1",
         "PYTHONUNBUFFERED": "1",
     }

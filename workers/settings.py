@@ -27,6 +27,19 @@ class WorkerSettings(BaseSettings):
         ge=_LEAST_RUNNER_MEMORY,
         description="What one runner may use of memory, such as 4GB; by default its share of the machine's.",
     )
+    seats: int = Field(
+        default=64, ge=1, le=1024, description="How many jobs of shared kinds one runner has at once, at most."
+    )
+    models: Path | None = Field(default=None, description="The directory of the models that are on this machine.")
+    model_memory: ByteSize | None = Field(
+        default=None, description="What one runner may keep of models, such as 4GB; by default half of its memory."
+    )
+    model_idle: Duration = Field(
+        default=timedelta(minutes=15), description="After how long a model that nobody uses is unloaded."
+    )
+    batch_wait: Duration = Field(
+        default=timedelta(0), description="How long a batch waits for more inputs when the device is idle."
+    )
     h2o_url: str | None = Field(default=None, description="An H2O cluster elsewhere; without it, the embedded one.")
     h2o_user: str = ""
     h2o_password: SecretStr = SecretStr("")

@@ -3,9 +3,10 @@
 import queue
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 import structlog
 
@@ -86,6 +87,15 @@ class Slots:
         """How many ready slots there are right now that nobody waits for."""
         with self._changed:
             return 0 if self._handing_out_ended else max(0, self._spare())
+
+    def is_wanted(self) -> bool:
+        """Whether somebody waits for a slot that is not there."""
+        return self._first + self._waiting > len(self._idle)
+
+    def models(self) -> Sequence[Mapping[str, Any]]:
+        """What the runners keep loaded."""
+        processes = [slot.process for slot in self._all]
+        return [model for process in processes if process is not None for model in process.models]
 
     def give_back(self, slot: Slot) -> None:
         with self._changed:

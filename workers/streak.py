@@ -4,53 +4,28 @@ each. They are claimed and committed several at a time, so that the database is 
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from contextlib import suppress
 
 import structlog
-from sqlalchemy.exc import OperationalError, SQLAlchemyError
+from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
-from db.bulk_finish import Success, succeed_all
-from db.claims import Claimant, Fenced, Token, claim, unhinted
+from db.claims import Fenced, Token, claim, unhinted
 from db.finish import hand_back
 from db.rows import JobRow
 from db.states import State
-from tasks.kind import Kind
-from workers.execution import Execution, Workshop
+from workers.execution import Execution
 from workers.lease_keeper import lease_until
-from workers.mirror import Event, told_ended, told_started
-from workers.pace import MOST_TOGETHER, Pace, as_many_as_fit
+from workers.pace import MOST_TOGETHER, as_many_as_fit
 from workers.slots import Slot
+from workers.tally import Claimed, Desk, NotTogether, Tally
 
 log = structlog.get_logger()
 
 # Then the slot looks at the hints again: theirs are the queue's best jobs.
 _LONGEST_SECONDS = 0.25
 _RETRY_SECONDS = 0.5
-
-
-@dataclass(frozen=True)
-class Desk:
-    """Where a worker's slots get their jobs from. ``slots`` is how many share them. ``announce`` gets Celery's
-    events of the jobs that had no hint; ``released`` says that jobs went back to the queue, ``lost`` that one did so
-    because its runner died."""
-
-    shop: Workshop
-    kinds: Mapping[str, Kind]
-    claimant: Claimant
-    queue: str
-    slots: int
-    pace: Pace
-    announce: Callable[[Sequence[Event]], None]
-    released: Callable[[], None]
-    lost: Callable[[str], None]
-
-
-@dataclass(frozen=True)
-class _Claimed:
-    job: JobRow
-    execution: Execution
 
 
 class Streak:
@@ -60,22 +35,22 @@ class Streak:
         self._desk = desk
         self._slot = slot
         self._runner = slot.runner
-        self._ahead: deque[_Claimed] = deque()
-        self._done: list[tuple[_Claimed, Success]] = []
-        self._states: dict[str, State] = {}
-        self._hinted: str | None = None
+        self._ahead: deque[Claimed] = deque()
+        self._tally = Tally(desk)
         self._go_on_until = time.monotonic() + _LONGEST_SECONDS
         self._lock = threading.Lock()
         self._current: Execution | None = None
         self._shutting_down = False
         self._retry_at = 0.0
-        self._news: list[Event] = []
-        self._ended: dict[State | None, list[str]] = {}
-        self.leaves_something = False
+
+    @property
+    def leaves_something(self) -> bool:
+        """Whether a job that ended has something to be cleaned up."""
+        return self._tally.leaves_something
 
     def run(self, job_id: str, *, hinted: bool = True) -> State | None:
         """Begin with this job. Its state afterwards; None if it was not there to claim or was taken away."""
-        self._hinted = job_id if hinted else None
+        self._tally.hinted = job_id if hinted else None
         self._claim([job_id])
         try:
             if not self._ahead:
@@ -90,11 +65,11 @@ class Streak:
                     self._commit_and_claim()
         finally:
             # Only what broke leaves any of them: its jobs' leases lapse.
-            for claimed, _ in self._done:
+            for claimed, _ in self._tally.done:
                 claimed.execution.let_go()
             for claimed in self._ahead:
                 claimed.execution.let_go()
-        return self._states.get(job_id)
+        return self._tally.states.get(job_id)
 
     def shut_down(self) -> None:
         """Begin no further job; the one that runs ends within the grace period or is handed back."""
@@ -104,21 +79,21 @@ class Streak:
         if current is not None:
             current.shut_down()
 
-    def _run_next(self, claimed: _Claimed) -> None:
+    def _run_next(self, claimed: Claimed) -> None:
         job, execution = claimed.job, claimed.execution
         with self._lock:
             self._current = execution
             late = self._shutting_down
         if late:
             execution.shut_down()
-        self._say_started(job)
+        self._tally.started(job)
         began = time.monotonic()
         report = execution.work(self._make_way)
         with self._lock:
             self._current = None
         if report is None:
             execution.let_go()
-            self._note_leavings(job)
+            self._tally.note_leavings(job)
             return
         # Failures count, too: a kind whose jobs wait for what does not answer is not short.
         self._desk.pace.note(job.kind, time.monotonic() - began)
@@ -127,9 +102,9 @@ class Streak:
             state = execution.end(report)
             if report.died is not None and state is State.QUEUED:
                 self._desk.lost(job.id)
-            self._note_end(claimed, state)
+            self._tally.note_end(claimed, state)
             return
-        self._done.append((claimed, success))
+        self._tally.done.append((claimed, success))
 
     def _may_begin(self) -> bool:
         return not self._shutting_down and self._runner.takes_jobs()
@@ -145,27 +120,27 @@ class Streak:
 
     def _commit_and_claim(self) -> None:
         """Waits for a database that is away: what has ended must be written down."""
-        done = list(self._done)
-        successes = [success for _, success in done]
         while True:
             asked_at = time.monotonic()
+            ids: Sequence[str] = ()
+            jobs: Sequence[JobRow] = ()
+
+            def claim_next(session: Session) -> None:
+                nonlocal ids, jobs
+                ids = self._next_ids(session) if self._may_claim() else ()
+                jobs = claim(session, ids, self._desk.claimant) if ids else ()
+
             try:
-                with self._desk.shop.database.write() as session:
-                    states = succeed_all(session, successes) if successes else {}
-                    ids = self._next_ids(session) if self._may_claim() else ()
-                    jobs = claim(session, ids, self._desk.claimant) if ids else ()
+                self._tally.commit_with(claim_next)
                 break
             except OperationalError:
-                log.warning("endings_not_written", jobs=len(done))
+                log.warning("endings_not_written", jobs=len(self._tally.done))
                 time.sleep(_RETRY_SECONDS)
-            except (SQLAlchemyError, ValueError):
-                # One of them can't be stored; which one shows when each is committed by itself.
-                self._commit_one_by_one()
-                self._tell()
+            except NotTogether:
+                self._tally.tell()
                 return
-        self._note_ends(done, states)
         self._take(jobs, ids, asked_at)
-        self._tell()
+        self._tally.tell()
 
     def _next_ids(self, session: Session) -> Sequence[str]:
         short = self._desk.pace.short()
@@ -182,32 +157,21 @@ class Streak:
             log.info("jobs_claimed", attempts=" ".join(f"{job.id}/{job.attempt}" for job in jobs))
         for job in (by_id[job_id] for job_id in order if job_id in by_id):
             kind = self._desk.kinds[job.kind]
-            self._ahead.append(_Claimed(job, Execution(self._desk.shop, job, kind, self._slot, lease_until(asked_at))))
+            self._ahead.append(Claimed(job, Execution(self._desk.shop, job, kind, self._slot, lease_until(asked_at))))
 
     def _make_way(self) -> None:
         """The running job takes long: what is done is committed meanwhile, and what waits is left to others. Tried
         again soon if the database does not answer."""
-        self._tell()
-        if not (self._done or self._ahead) or time.monotonic() < self._retry_at:
+        self._tally.tell()
+        if not (self._tally.done or self._ahead) or time.monotonic() < self._retry_at:
             return
         try:
-            self._commit_done()
+            with suppress(NotTogether):
+                self._tally.commit_with(lambda _session: None)
             self._release()
         except OperationalError:
-            log.warning("way_not_made", done=len(self._done), ahead=len(self._ahead))
+            log.warning("way_not_made", done=len(self._tally.done), ahead=len(self._ahead))
             self._retry_at = time.monotonic() + _RETRY_SECONDS
-
-    def _commit_done(self) -> None:
-        done = list(self._done)
-        try:
-            with self._desk.shop.database.write() as session:
-                states = succeed_all(session, [success for _, success in done])
-        except OperationalError:
-            raise
-        except (SQLAlchemyError, ValueError):
-            self._commit_one_by_one()
-        else:
-            self._note_ends(done, states)
 
     def _wait_until_released(self) -> None:
         while True:
@@ -229,46 +193,6 @@ class Streak:
         for claimed in waiting:
             claimed.execution.let_go()
         self._desk.released()
-
-    def _commit_one_by_one(self) -> None:
-        done, self._done = self._done, []
-        for claimed, success in done:
-            self._note_end(claimed, claimed.execution.end_alone(success))
-
-    def _note_ends(self, done: Sequence[tuple[_Claimed, Success]], states: Mapping[Token, State]) -> None:
-        del self._done[: len(done)]
-        for claimed, success in done:
-            self._note_end(claimed, states.get(success.token))
-
-    def _note_end(self, claimed: _Claimed, state: State | None) -> None:
-        job = claimed.job
-        claimed.execution.let_go()
-        self._ended.setdefault(state, []).append(f"{job.id}/{job.attempt}")
-        if state is None:
-            return
-        self._states[job.id] = state
-        if state.is_final:
-            self._note_leavings(job)
-        if job.id != self._hinted:
-            self._news.append(told_ended(job, state))
-
-    def _tell(self) -> None:
-        """Log and announce what has happened since the last time: together, for a line each would take longer than the
-        shortest jobs."""
-        ended, self._ended = self._ended, {}
-        for state, attempts in ended.items():
-            log.info("attempts_ended", state=state, attempts=" ".join(attempts))
-        if self._news:
-            news, self._news = self._news, []
-            self._desk.announce(news)
-
-    def _note_leavings(self, job: JobRow) -> None:
-        if self._desk.kinds[job.kind].clean_up is not None:
-            self.leaves_something = True
-
-    def _say_started(self, job: JobRow) -> None:
-        if job.id != self._hinted:
-            self._news += told_started(job)
 
 
 def _hand_back(session: Session, token: Token) -> None:

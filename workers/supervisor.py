@@ -1,6 +1,7 @@
 """A worker's own process: it takes hints, claims jobs, and watches over the runners that carry them out."""
 
 import threading
+import time
 from collections.abc import Collection, Mapping
 from typing import Any
 
@@ -12,6 +13,7 @@ from db import workers as worker_rows
 from db.claims import Claimant, Token
 from db.engine import Database
 from db.hints import unmark
+from db.jobs import find
 from db.settings import DatabaseSettings
 from db.states import State
 from db.store import Store
@@ -28,10 +30,14 @@ from workers.refill import refill
 from workers.retention import keep_forgetting
 from workers.seeker import Seeker
 from workers.settings import WorkerSettings
+from workers.shared_streak import SharedStreak
 from workers.slots import Slot, Slots
-from workers.streak import Desk, Streak
+from workers.streak import Streak
+from workers.tally import Desk
 
 log = structlog.get_logger()
+
+_SEAT_RETRY_SECONDS = 0.02
 
 
 class Supervisor:
@@ -56,11 +62,11 @@ class Supervisor:
         self._queue = queue
         self._data = data
         self._slots = slots
-        self._streaks: set[Streak] = set()
+        self._streaks: set[Streak | SharedStreak] = set()
         self._lock = threading.Lock()
         self._shutting_down = False
         store = Store(data.store_root)
-        self._leases = LeaseKeeper(database, claimant.worker_id)
+        self._leases = LeaseKeeper(database, claimant.worker_id, slots.models)
         self._recorder = Recorder(database, on_fenced=self._leases.lost, on_refused=self._leases.unwritable)
         self._workshop = Workshop(database, store, self._recorder, self._leases, settings.grace)
         self._announcer = Announcer()
@@ -80,6 +86,7 @@ class Supervisor:
             database=database,
             sender=sender,
             queue=queue,
+            kinds=kinds,
             clean_up=self._clean_up_idle,
         )
 
@@ -100,8 +107,12 @@ class Supervisor:
         """The body of every Celery task: run the job that the hint names, if it is there to claim, and short ones after
         it.
 
-        Celery's outcome mirrors the attempt's; a hint that claims nothing ends as ``Ignore``.
+        Celery's outcome mirrors the attempt's; a hint that claims nothing ends as ``Ignore``, and so does one whose job
+        shares a runner, since that one's thread runs it.
         """
+        if self._is_shared(task.name):
+            self._place(job_id)
+            raise Ignore
         slot = self._slots.take()
         if slot is None:
             self._drop_hint(job_id)
@@ -145,8 +156,49 @@ class Supervisor:
         except OperationalError:
             log.warning("goodbye_not_written")
 
+    def _is_shared(self, kind: str | None) -> bool:
+        return kind is not None and kind in self._kinds and self._kinds[kind].shared
+
+    def _place(self, job_id: str) -> None:
+        """Have a job of a shared kind run in an idle slot, else beside others; waits for a seat."""
+        while not self._shutting_down:
+            slot = self._slots.take_idle()
+            if slot is not None:
+                threading.Thread(target=self._run_shared, args=(slot, job_id), name="share", daemon=True).start()
+                return
+            with self._lock:
+                streaks = [streak for streak in self._streaks if isinstance(streak, SharedStreak)]
+            if any(streak.invite(job_id) for streak in streaks):
+                return
+            time.sleep(_SEAT_RETRY_SECONDS)
+        self._drop_hint(job_id)
+
+    def _run_shared(self, slot: Slot, job_id: str) -> None:
+        """Begin with this job and give the slot back."""
+        streak = SharedStreak(self._desk, slot, self._slots)
+        try:
+            if self._enter(streak):
+                streak.run(job_id)
+            else:
+                self._drop_hint(job_id)
+        finally:
+            with self._lock:
+                self._streaks.discard(streak)
+            self._slots.give_back(slot)
+            self._refill()
+
     def _run_unhinted(self, slot: Slot, job_id: str) -> None:
-        self._run_from(slot, job_id, hinted=False)
+        """Raises ``OperationalError``; then the slot is given back, too."""
+        try:
+            with self._database.read() as session:
+                job = find(session, job_id, owner_id=None)
+        except OperationalError:
+            self._slots.give_back(slot)
+            raise
+        if self._is_shared(None if job is None else job.kind):
+            self._run_shared(slot, job_id)
+        else:
+            self._run_from(slot, job_id, hinted=False)
 
     def _run_again(self, job_id: str) -> None:
         self._seeker.run_again(job_id)
@@ -161,11 +213,7 @@ class Supervisor:
 
     def _run_streak(self, slot: Slot, job_id: str, *, hinted: bool) -> State | None:
         streak = Streak(self._desk, slot)
-        with self._lock:
-            late = self._shutting_down
-            if not late:
-                self._streaks.add(streak)
-        if late:
+        if not self._enter(streak):
             if hinted:
                 self._drop_hint(job_id)
             return None
@@ -177,6 +225,13 @@ class Supervisor:
         if streak.leaves_something:
             self._clean_up_in(slot)
         return state
+
+    def _enter(self, streak: Streak | SharedStreak) -> bool:
+        """Whether it may begin: not when the worker shuts down."""
+        with self._lock:
+            if not self._shutting_down:
+                self._streaks.add(streak)
+            return not self._shutting_down
 
     def _drop_hint(self, job_id: str) -> None:
         """Let another worker have the hint that this one took and won't use."""

@@ -50,6 +50,13 @@ class QueueList(BaseModel):
     queues: list[QueueView]
 
 
+class HeldModelView(BaseModel):
+    """A model that a runner keeps loaded, so that its next use loads nothing."""
+
+    name: str
+    bytes: int
+
+
 class WorkerView(BaseModel):
     """A worker that gave a sign of life in the last seconds."""
 
@@ -59,6 +66,7 @@ class WorkerView(BaseModel):
     pid: int
     started_at: datetime
     last_seen_at: datetime
+    models: list[HeldModelView]
 
 
 class WorkerList(BaseModel):
@@ -110,6 +118,7 @@ def get_workers(_holder: Holder, services: ServicesOf) -> WorkerList:
                 pid=row.pid,
                 started_at=row.started_at,
                 last_seen_at=row.last_seen_at,
+                models=[HeldModelView(name=held["name"], bytes=held["bytes"]) for held in row.models],
             )
             for row in rows
         ]

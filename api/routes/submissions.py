@@ -19,7 +19,7 @@ from api.job_views import JobView, new_job_json
 from api.json_bodies import read_json
 from api.problems import FieldError, invalid
 from api.services import Services, ServicesOf, services_of
-from api.submission import accept, accept_many, key_reused, known_before, to_group
+from api.submission import accept, accept_many, key_reused, known_before, look_for_workers, must_look, to_group
 from api.submission_bodies import SubmissionBodies, SubmissionBody
 from db.group import Earlier, KeyReused, Queued
 from db.owners import key_sha256
@@ -151,6 +151,8 @@ class _Accepted:
 async def _accepted(
     services: Services, committer: Committer, submitter: Submitter, body: SubmissionBody, key: str | None
 ) -> _Accepted:
+    if must_look(services, body):
+        await run_in_threadpool(look_for_workers, services, [body])
     submission = to_group(services, submitter.holder, body, key)
     if submission is None:
         return await run_in_threadpool(_accepted_apart, services, submitter, body, key)

@@ -46,6 +46,7 @@ class FakeJobContext:
         self.reports: list[tuple[float | None, str, float | None]] = []
         self.lines: list[tuple[LogLevel, str]] = []
         self.boards: list[Leaderboard] = []
+        self.figures: dict[str, float] = {}
         self.checkpoints: list[Document] = []
         self.artifacts: dict[str, tuple[Path, str]] = {}
         self.earlier_artifacts: dict[str, Path] = {}
@@ -124,6 +125,10 @@ class FakeJobContext:
 
     def should_hand_back(self) -> bool:
         return self._hand_back
+
+    def measured(self, name: str, value: float) -> None:
+        json.dumps(value, allow_nan=False)
+        self.figures[name] = value
 
     def wait(self, seconds: float) -> None:
         self._changed.wait(seconds)

@@ -40,6 +40,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 @pytest.fixture
 def janitor(database: Database, clock: Clock) -> Janitor:
     return Janitor(
+        kinds={},
         database=database,
         sender=HintSender("redis://127.0.0.1:1/0"),
         queue="cpu",

@@ -15,7 +15,11 @@ from turnout.cli.submit import submit
 from turnout.errors import TurnoutError
 
 # Imported only when used: submitting needs none of it, and it runs on Unix only. Name → (module, attribute).
-_LAZY = {"up": ("turnout.cli.up", "up"), "doctor": ("turnout.cli.doctor", "doctor")}
+_LAZY = {
+    "up": ("turnout.cli.up", "up"),
+    "worker": ("turnout.cli.worker", "worker"),
+    "doctor": ("turnout.cli.doctor", "doctor"),
+}
 
 
 class _Commands(click.Group):

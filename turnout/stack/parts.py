@@ -83,6 +83,11 @@ class Parts:
         environment = {**self._environment, **chosen}
         return self._python("h2o-keeper", "workers.h2o_keeper", *arguments, environment=environment)
 
+    def gpu_worker(self, number: int) -> Child:
+        """The worker of one GPU."""
+        arguments = ["--queue", "gpu", "--device", str(number)]
+        return self._python(f"worker-gpu-{number}", "workers", *arguments, environment=self.server_environment())
+
     def worker(self, queue: str, *arguments: str) -> Child:
         environment = self.server_environment()
         if queue == "h2o" and self._settings.h2o_url is not None:

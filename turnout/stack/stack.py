@@ -5,7 +5,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +13,7 @@ from typing import IO
 
 from turnout.connection import remember
 from turnout.stack.children import Child, Children
+from turnout.stack.devices import gpu_numbers
 from turnout.stack.errors import StackError
 from turnout.stack.home import prepare_home, take_home
 from turnout.stack.parts import FLOWER_USER, Parts
@@ -53,6 +54,7 @@ class Stack:
         self._settings = settings
         self._home = settings.home.absolute()
         self._children: Children | None = None
+        self._gpus: Sequence[int] = ()
         self._lock: IO[bytes] | None = None
         self._signals = Signals()
 
@@ -82,7 +84,8 @@ class Stack:
         """End everything that was started: first what takes work, then the servers it needs."""
         if self._children is not None:
             workers_seconds = self._settings.grace_seconds + _HAND_BACK_SECONDS
-            self._children.stop(["worker-h2o", "worker-cpu", "api", "flower"], workers_seconds)
+            gpus = [f"worker-gpu-{number}" for number in self._gpus]
+            self._children.stop(["worker-h2o", "worker-cpu", *gpus, "api", "flower"], workers_seconds)
             self._children.stop_rest(_SERVERS_SECONDS)
             self._children = None
         if self._lock is not None:
@@ -139,9 +142,14 @@ class Stack:
     def _start_rest(self, children: Children, parts: Parts, flower_password: str) -> Connection:
         if self._settings.h2o_url is None:
             children.start(parts.keeper())
-        workers = [parts.worker("h2o", "--slots", str(self._settings.h2o_slots)), parts.worker("cpu")]
+        self._gpus = gpu_numbers()
+        workers = [
+            ("h2o", parts.worker("h2o", "--slots", str(self._settings.h2o_slots))),
+            ("cpu", parts.worker("cpu")),
+            *(("gpu", parts.gpu_worker(number)) for number in self._gpus),
+        ]
         api, flower = parts.api(), parts.flower()
-        for child in (api, *workers, flower):
+        for child in (api, *(worker for _queue, worker in workers), flower):
             children.start(child)
         connection = Connection(
             url=f"http://127.0.0.1:{self._settings.api_port}",
@@ -152,7 +160,7 @@ class Stack:
             home=self._home,
         )
         self._wait_for(api, lambda: answers(connection.url + "/readyz"))
-        for worker, queue in zip(workers, ("h2o", "cpu"), strict=True):
+        for queue, worker in workers:
             self._wait_for(worker, lambda worker=worker, queue=queue: _is_there(connection, worker, queue))  # type: ignore[misc]
         self._wait_for(flower, lambda: answers(connection.flower_url + "/healthcheck"))
         return connection

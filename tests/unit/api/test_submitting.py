@@ -26,7 +26,16 @@ def test_a_submission_is_accepted_with_its_address_and_all_fields(client: TestCl
     assert job["spec"] == {"text": "one two"}
     assert job["tags"] == {"team": "red"}
     assert job["waiting_for"] == "no live worker for queue `cpu`"
-    assert set(job["metrics"]) == {"queue_seconds", "load_seconds", "run_seconds", "batch_size", "peak_memory_bytes"}
+    assert set(job["metrics"]) == {
+        "queue_seconds",
+        "load_seconds",
+        "run_seconds",
+        "batch_size",
+        "padding_share",
+        "batch_wait_seconds",
+        "device_seconds",
+        "peak_memory_bytes",
+    }
     assert job["progress"] == {"fraction": None, "message": None, "eta_seconds": None}
 
 

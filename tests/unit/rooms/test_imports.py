@@ -7,7 +7,20 @@ from pathlib import Path
 
 import pytest
 
-ML_LIBRARIES = {"torch", "transformers", "onnxruntime", "h2o", "openai", "pandas", "numpy", "matplotlib", "pyarrow"}
+ML_LIBRARIES = {
+    "torch",
+    "transformers",
+    "tokenizers",
+    "safetensors",
+    "onnxruntime",
+    "PIL",
+    "h2o",
+    "openai",
+    "pandas",
+    "numpy",
+    "matplotlib",
+    "pyarrow",
+}
 ROOMS = {"api", "tasks", "workers", "db"}
 
 
@@ -19,7 +32,15 @@ def modules_after(statement: str) -> set[str]:
 
 
 @pytest.mark.parametrize(
-    "module", ["api.app", "api.__main__", "workers.supervisor", "workers.__main__", "workers.runner"]
+    "module",
+    [
+        "api.app",
+        "api.__main__",
+        "workers.supervisor",
+        "workers.__main__",
+        "workers.runner",
+        "workers.inference.workbench",
+    ],
 )
 def test_no_ml_library_is_loaded(module: str) -> None:
     loaded = modules_after(f"import {module}")

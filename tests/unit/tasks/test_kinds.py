@@ -71,10 +71,10 @@ def test_an_automl_s_checkpoint_names_its_own_job_s_things() -> None:
 
 
 def test_an_unknown_kind_is_answered_with_the_known_ones() -> None:
-    with pytest.raises(
-        errors.InvalidInput, match="known kinds: check_worker, score_table, train_automl, train_h2o_model"
-    ):
-        kind_named(load_kinds(), "train_autml")
+    known = load_kinds()
+    assert {"check_worker", "train_automl"} <= set(known)
+    with pytest.raises(errors.InvalidInput, match=f"known kinds: {', '.join(sorted(known))}"):
+        kind_named(known, "train_autml")
 
 
 def all_errors(error: type[errors.JobError]) -> list[type[errors.JobError]]:

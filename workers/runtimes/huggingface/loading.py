@@ -1,0 +1,118 @@
+"""Loading a model's directory: its tokenizer and its network, in the form that one sort of kind needs."""
+
+import json
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from transformers import AutoTokenizer
+
+from tasks.errors import ModelLoadFailed
+from workers.inference.errors import DeviceLost, DeviceOutOfMemory
+
+# What transformers writes where a tokenizer names no limit.
+_NO_LIMIT = 1_000_000
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """A model on its device. ``folder`` is where it came from; ``most_tokens`` is what an input may have, if limited.
+
+    A tokenizer keeps how it cuts off, so threads may only use it under ``tokenizing``.
+    """
+
+    folder: Path
+    tokenizer: Any
+    network: Any
+    device: str
+    most_tokens: int | None
+    tokenizing: threading.Lock = field(default_factory=threading.Lock)
+
+
+def load(folder: Path, network_class: Any, device: str) -> Loaded:
+    """Raises ``ModelLoadFailed`` and ``DeviceOutOfMemory``."""
+    with _loading(folder):
+        tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+        network = network_class.from_pretrained(
+            folder,
+            local_files_only=True,
+            trust_remote_code=False,
+            use_safetensors=True,
+            dtype=torch.float32 if device == "cpu" else "auto",
+        )
+        network.eval().requires_grad_(False).to(device)
+    return Loaded(folder, tokenizer, network, device, _most_tokens(folder, tokenizer, network.config))
+
+
+def size_bytes(folder: Path) -> int:
+    """What loading it is expected to take: as much as its weights."""
+    return sum(file.stat().st_size for file in folder.glob("*.safetensors"))
+
+
+def held_bytes(loaded: Loaded) -> int:
+    """What its weights take."""
+    tensors = [*loaded.network.parameters(), *loaded.network.buffers()]
+    return sum(tensor.numel() * tensor.element_size() for tensor in tensors)
+
+
+def read_json(path: Path) -> Any:
+    """Its content; an empty object if there is no such file."""
+    try:
+        return json.loads(path.read_bytes())
+    except FileNotFoundError:
+        return {}
+    except ValueError as exc:
+        raise ModelLoadFailed(f"The model's file {path.name} is no JSON.") from exc
+
+
+@contextmanager
+def on_device() -> Iterator[None]:
+    """Say in the batcher's words what a device says that fails."""
+    try:
+        with torch.inference_mode():
+            yield
+    except torch.OutOfMemoryError as exc:
+        raise DeviceOutOfMemory(_first_line(exc)) from exc
+    except torch.AcceleratorError as exc:
+        raise DeviceLost(_first_line(exc)) from exc
+    except RuntimeError as exc:
+        if "can't allocate memory" in str(exc):
+            raise DeviceOutOfMemory(_first_line(exc)) from exc
+        raise
+
+
+def computing(compute: Callable[..., Any]) -> Callable[..., Any]:
+    """``compute`` as the batcher may call it."""
+
+    def guarded(values: Any) -> Any:
+        with on_device():
+            return compute(values)
+
+    return guarded
+
+
+@contextmanager
+def _loading(folder: Path) -> Iterator[None]:
+    try:
+        with on_device():
+            yield
+    except (OSError, ValueError, KeyError, RuntimeError, ImportError) as exc:
+        raise ModelLoadFailed(f"The model {folder.name} can't be loaded: {_first_line(exc)}") from exc
+
+
+def _most_tokens(folder: Path, tokenizer: Any, config: Any) -> int | None:
+    """The least of what the model's files name."""
+    named = [
+        read_json(folder / "sentence_bert_config.json").get("max_seq_length"),
+        tokenizer.model_max_length if tokenizer.model_max_length < _NO_LIMIT else None,
+        getattr(config, "max_position_embeddings", None),
+    ]
+    return min((limit for limit in named if limit), default=None)
+
+
+def _first_line(error: BaseException) -> str:
+    return str(error).strip().partition("\n")[0][:300]
