@@ -201,7 +201,7 @@ def _generate_text() -> list[Case]:
         ),
         Case("text-generation", "continuer", chats, greedy),
         Case("text-generation", "continuer", chats, {**greedy, "return_full_text": False}),
-        Case("text-generation", "continuer", ["the cat"], sampled, seed=3),
+        Case("text-generation", "continuer", ["the cat", "the cat"], sampled, seed=3),
         Case("text-generation", "continuer", ["who was"], {**sampled, "num_return_sequences": 2}, seed=4),
         Case("text2text-generation", "prefixed", FOUR, {"max_new_tokens": 9}),
         Case("text2text-generation", "prefixed", FOUR, {"max_new_tokens": 9, "num_beams": 1}),

@@ -53,12 +53,24 @@ def _asked(case: Case, shelf: Shelf, models: dict[str, str]) -> dict[str, Any]:
     directory = shelf.model(case.model)
     pipe: Any = pipeline(case.task, model=str(directory), device="cpu")
     models[case.model] = digest(directory)
-    if case.seed is not None:
-        set_seed(case.seed)
-    named = isinstance(case.inputs, dict)
-    output = pipe(**case.inputs, **case.call) if named else pipe(_sensed(case), **case.call)
+    output = _drawn(pipe, case) if case.seed is not None else _answered(pipe, case)
     kept = {"task": case.task, "model": case.model, "inputs": case.inputs, "call": case.call}
     return kept | ({} if case.seed is None else {"seed": case.seed}) | {"output": _plain(output)}
+
+
+def _answered(pipe: Any, case: Case) -> Any:
+    if isinstance(case.inputs, dict):
+        return pipe(**case.inputs, **case.call)
+    return pipe(_sensed(case), **case.call)
+
+
+def _drawn(pipe: Any, case: Case) -> list[Any]:
+    """One by one: what the pipelines load a list with draws from the same chance."""
+    outputs = []
+    for place, one in enumerate(case.inputs):
+        set_seed(case.seed + place)
+        outputs.append(pipe(one, **case.call))
+    return outputs if case.task == "text-generation" else [answer for (answer,) in outputs]
 
 
 def _sensed(case: Case) -> list[Any]:

@@ -29,10 +29,10 @@ class Shelf:
     """Models in a directory of their own each; one is made when it is first asked for."""
 
     def __init__(self, root: Path) -> None:
-        self._root = root
+        self.root = root
 
     def model(self, name: str) -> Path:
-        directory = self._root / name
+        directory = self.root / name
         if not (directory / "model.safetensors").exists():
             directory.mkdir(parents=True, exist_ok=True)
             MAKERS[name](directory)

@@ -53,7 +53,6 @@ def summarizer(directory: Path) -> None:
     model = BartForConditionalGeneration(config)
     # Not 20, which the library takes for its own default.
     model.generation_config.max_length = 22
-    model.generation_config.num_beams = 2
     model.generation_config._from_model_config = False
     keep_with_seeded_weights(model, directory)
 
@@ -72,7 +71,6 @@ def prefixed(directory: Path) -> None:
         pad_token_id=0,
         eos_token_id=1,
         decoder_start_token_id=0,
-        tie_word_embeddings=False,
         task_specific_params={
             "summarization": {"prefix": "the : ", "max_length": 18, "min_length": 4, "num_beams": 3},
             "translation_en_to_fr": {"prefix": "in paris : ", "max_length": 16, "num_beams": 1},
