@@ -67,10 +67,9 @@ def generate(
 ) -> Sequence[list[list[int]]]:
     """For each prompt the token ids of each of its outputs, without the prompt."""
     items = [Item(prompt, prompt.ids.shape[1] + new_tokens) for prompt in prompts]
-    alone = desk.equipped.pad_token_id is None and not desk.equipped.config.is_encoder_decoder
     seeded = any(prompt.seed is not None for prompt in prompts)
     key = (tuple(sorted((name, _hashable(value)) for name, value in chosen.items())), seeded)
-    return desk.compute(key, items, _writer(desk, chosen), most_items=1 if alone or seeded else None)
+    return desk.compute(key, items, _writer(desk, chosen), most_items=1 if seeded else None)
 
 
 def _writer(desk: Desk, chosen: Mapping[str, Any]) -> Callable[[Sequence[Prompt]], Sequence[list[list[int]]]]:

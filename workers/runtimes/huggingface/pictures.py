@@ -38,11 +38,14 @@ def read_picture(path: Path, index: int) -> Image.Image:
         picture = Image.open(path, formats=_FORMATS)
         width, height = picture.size
         if width * height > MOST_PIXELS:
-            raise InvalidInput(
-                f"Picture {index} has {width} x {height} pixels; {MOST_PIXELS // 1_000_000} million can be read."
-            )
+            raise Image.DecompressionBombError
         picture.load()
-    except (UnidentifiedImageError, Image.DecompressionBombError, OSError, SyntaxError, ValueError, EOFError) as exc:
+    except Image.DecompressionBombError as exc:
+        most = MOST_PIXELS // 1_000_000
+        raise InvalidInput(
+            f"Picture {index} has too many pixels; {most} million can be read. Make it smaller."
+        ) from exc
+    except (UnidentifiedImageError, OSError, SyntaxError, ValueError, EOFError) as exc:
         kinds = "PNG, JPEG, WebP, GIF, BMP or TIFF"
         raise InvalidInput(f"Picture {index} can't be read; give a whole file of the sort {kinds}.") from exc
     return picture
