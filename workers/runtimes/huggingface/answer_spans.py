@@ -48,8 +48,9 @@ def _add(answers: list[dict[str, Any]], found: dict[str, Any]) -> None:
 
 def _chances(logits: Any, piece: Piece) -> Floats:
     inside = np.where(piece["outside"], _NEVER, logits[0].float().numpy())
-    raised: Floats = np.exp(inside - inside.max())
-    return raised / raised.sum()
+    raised = np.exp(inside - inside.max())
+    chances: Floats = raised / raised.sum()
+    return chances
 
 
 def _spans(

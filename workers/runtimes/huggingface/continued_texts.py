@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import torch
-from transformers.pipelines.text_generation import Chat
+from transformers.utils.chat_template_utils import Chat
 
 from tasks.errors import InvalidInput
 from tasks.huggingface.writing import GeneratedTexts, TextGeneration
@@ -54,7 +54,8 @@ def _prepared(spec: TextGeneration, index: int, before: Mapping[str, Any], desk:
     prompt = spec.prompts[index]
     if isinstance(prompt, list) and desk.equipped.tokenizer.chat_template is None:
         raise InvalidInput("The model's tokenizer has no template for chats; give prompts as texts.")
-    shaped = prompt if isinstance(prompt, str) else Chat([message.model_dump() for message in prompt])
+    # The library's own hint for what a chat is made of is wrong.
+    shaped = prompt if isinstance(prompt, str) else Chat([one.model_dump() for one in prompt])  # type: ignore[arg-type]
     with desk.equipped.preparing:
         piece: Piece = dict(desk.equipped.pipe.preprocess(shaped, **before))
     desk.require_fitting("Prompt", index, piece["input_ids"].shape[1], " or set truncation")

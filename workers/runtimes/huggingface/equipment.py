@@ -1,7 +1,7 @@
 """A network with what prepares its inputs and makes answers of its outputs: the stages of the library's pipelines."""
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,7 +16,7 @@ from workers.runtimes.huggingface.loading import on_device, read_json
 from workers.runtimes.huggingface.purposes import Purpose
 
 _NO_LIMIT = 1_000_000
-_PARTS = {
+_PARTS: Mapping[str, Any] = {
     "tokenizer": transformers.AutoTokenizer,
     "feature_extractor": transformers.AutoFeatureExtractor,
     "image_processor": transformers.AutoImageProcessor,
@@ -49,7 +49,8 @@ class Equipped:
     def pad_token_id(self) -> int | None:
         """What fills up short inputs; a network that is to ignore it is told by the mask."""
         chosen = self.tokenizer.pad_token_id
-        return self.config.pad_token_id if chosen is None else chosen
+        number: int | None = self.config.pad_token_id if chosen is None else chosen
+        return number
 
 
 def equip(folder: Path, purpose: Purpose, device: str) -> Equipped:
@@ -75,6 +76,14 @@ def equip(folder: Path, purpose: Purpose, device: str) -> Equipped:
             # The stages around the network work on the processor; only the network is on its device.
             pipe = purpose.pipeline(model=network, device=network.device, **parts)
     return Equipped(folder, network, device, pipe, tokenizer, parts.get("feature_extractor"), most, positions)
+
+
+def weights_bytes(equipped: Equipped) -> int:
+    """What its weights take."""
+    return sum(
+        tensor.numel() * tensor.element_size()
+        for tensor in (*equipped.network.parameters(), *equipped.network.buffers())
+    )
 
 
 def _most_tokens(tokenizer: Any, positions: int | None) -> int | None:

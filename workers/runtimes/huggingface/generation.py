@@ -115,7 +115,7 @@ def _trimmed(sequences: torch.Tensor, filler: int) -> list[list[int]]:
     return trimmed
 
 
-class _Unwanted(StoppingCriteria):  # type: ignore[misc]
+class _Unwanted(StoppingCriteria):
     """Ends a batch that nobody wants any more, at its next token."""
 
     def __init__(self, desk: Desk) -> None:

@@ -41,7 +41,7 @@ from workers.runtimes.huggingface.answers import answer_question
 from workers.runtimes.huggingface.continued_texts import continue_text
 from workers.runtimes.huggingface.desk import Desk
 from workers.runtimes.huggingface.embedding import encoder, manner_of, tokenize
-from workers.runtimes.huggingface.equipment import equip
+from workers.runtimes.huggingface.equipment import equip, weights_bytes
 from workers.runtimes.huggingface.loading import Loaded, held_bytes, load, size_bytes
 from workers.runtimes.huggingface.masks import fill_mask
 from workers.runtimes.huggingface.pictures import classify_image
@@ -67,7 +67,7 @@ class HuggingFaceRuntime:
     def __init__(self, workbench: Workbench) -> None:
         self._workbench = workbench
         torch.set_num_threads(workbench.threads)
-        transformers.logging.disable_progress_bar()
+        transformers.logging.disable_progress_bar()  # type: ignore[no-untyped-call]
 
     def embed(self, spec: TextEmbedding, job: JobContext) -> TextEmbeddings:
         with self._using(spec.model, job, AutoModel) as model:
@@ -135,7 +135,7 @@ class HuggingFaceRuntime:
             name=folder.identity,
             needs_bytes=size_bytes(folder.path),
             load=lambda: equip(folder.path, purpose, self._workbench.device),
-            held_bytes=held_bytes,
+            held_bytes=weights_bytes,
         ) as equipped:
             yield Desk(equipped, (purpose.name, folder.identity), job, self._workbench.batcher)
 

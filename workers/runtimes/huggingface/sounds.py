@@ -137,9 +137,14 @@ def _spelled(desk: Desk, pieces: Sequence[Piece], _during: Any) -> Sequence[Piec
     items = [Item(_features(piece), _tokens(piece)) for piece in pieces]
     outputs = desk.compute("spelled", items, _paddable(desk, compute))
     return [
-        {**output, **({"stride": rescale_stride([piece["stride"]], ratio)[0]} if "stride" in piece else {})}
+        {**output, **({"stride": _rescaled(piece["stride"], ratio)} if "stride" in piece else {})}
         for piece, output in zip(pieces, outputs, strict=True)
     ]
+
+
+def _rescaled(stride: tuple[int, int, int], ratio: float) -> Any:
+    """What overlaps, in the network's steps instead of samples."""
+    return rescale_stride([stride], ratio)[0]  # type: ignore[no-untyped-call]
 
 
 def _frames(network: Any, row: Row) -> int | None:

@@ -38,7 +38,7 @@ class Teller:
         self._said_at = time.monotonic()
 
 
-class TellingStreamer(BaseStreamer):  # type: ignore[misc]
+class TellingStreamer(BaseStreamer):
     """Hands each token of a batch to the teller of its prompt."""
 
     def __init__(self, tellers: Sequence[Teller | None], *, skip_first: bool) -> None:
