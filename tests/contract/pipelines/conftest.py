@@ -26,7 +26,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Without the library the suite is skipped at home, and fails where everything has to be installed."""
     if importlib.util.find_spec("transformers") is None and not os.environ.get("CI"):
         for item in items:
-            if "contract/huggingface" in item.nodeid:
+            if "contract/pipelines" in item.nodeid:
                 item.add_marker(pytest.mark.skip(reason="transformers is not installed"))
 
 

@@ -11,7 +11,7 @@ import soundfile
 
 from tasks.kind import Kind
 from tasks.registry import load_kinds
-from tests.contract.huggingface.conftest import MakeJob, golden
+from tests.contract.pipelines.conftest import MakeJob, golden
 from tests.models.senses import RATE, picture, sound
 from tests.models.shelf import Shelf
 from tests.models.weights import digest

@@ -13,7 +13,7 @@ import soundfile
 
 from tasks.errors import InvalidInput, JobCancelled, ModelLoadFailed
 from tasks.registry import load_kinds
-from tests.contract.huggingface.conftest import MakeJob
+from tests.contract.pipelines.conftest import MakeJob
 from tests.golden.cases import CALM, LONG
 from tests.models.senses import RATE, picture, sound
 from tests.models.shelf import Shelf

@@ -24,7 +24,7 @@ from tasks.kinds.summarize_text import SummarizeText
 from tasks.kinds.summarize_text import run as summarize_text
 from tasks.kinds.transcribe_audio import TranscribeAudio
 from tasks.kinds.transcribe_audio import run as transcribe_audio
-from tests.contract.huggingface.conftest import MakeJob
+from tests.contract.pipelines.conftest import MakeJob
 from tests.golden.cases import CALM, FOUR, PEOPLE, SUMMER, TRAVEL
 from tests.models.senses import RATE, sound
 from tests.models.shelf import Shelf
