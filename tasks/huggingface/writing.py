@@ -1,8 +1,8 @@
 """Texts made of texts: summaries, translations, and what follows a prompt."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from tasks.contracts import Frozen, JobResult
 from tasks.huggingface.generation import Generating
@@ -96,6 +96,14 @@ class TextGeneration(Generating):
         default=False,
         description="Whether the job's events tell what is written while it is: `output` with index, text.",
     )
+
+    @model_validator(mode="after")
+    def _known_while_written(self) -> Self:
+        if self.stream and (self.num_beams or 1) > 1:
+            raise ValueError("what beams write is only known in the end; stream with num_beams 1")
+        if self.stream and (self.num_return_sequences or 1) > 1:
+            raise ValueError("a stream tells one output for each prompt; leave out num_return_sequences")
+        return self
 
 
 class GeneratedText(Frozen):

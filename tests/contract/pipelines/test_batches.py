@@ -30,6 +30,7 @@ from tests.models.senses import RATE, sound
 from tests.models.shelf import Shelf
 from workers.inference.workbench import Workbench
 from workers.runtimes.huggingface.runtime import HuggingFaceRuntime
+from workers.runtimes.huggingface.streaming import Teller, TellingStreamer
 
 
 @pytest.fixture
@@ -133,6 +134,19 @@ def test_a_stream_says_what_the_result_says(
     for index, output in enumerate(written):
         assert "".join(text for at, text in job.outputs if at == index) == output["generated_text"]
         assert output["generated_text"]
+
+
+def test_what_is_written_anew_is_said_once() -> None:
+    said: list[str] = []
+    teller = Teller(said.append, lambda tokens: "".join(map(chr, tokens)))
+    for token in (97, 98):
+        teller.hear(token)
+    teller.tell()
+    again = TellingStreamer([teller], skip_first=True)
+    for tokens in ([1, 2], [97], [98], [99]):
+        again.put(torch.tensor(tokens))
+    again.flush()
+    assert "".join(said) == "abc"
 
 
 def test_writing_ends_at_a_stop_string(shelf: Shelf, hf: HuggingFaceRuntime, make_job: MakeJob) -> None:

@@ -80,7 +80,6 @@ def test_a_model_made_for_something_else(kind: str, model: str, fields: dict[str
         ("generate_text", "continuer", {"prompts": [LONG * 2]}, "Prompt 0 has .* tokens, and the model takes 128"),
         ("generate_text", "continuer", {"prompts": [CALM], "max_new_tokens": 200}, "leaves room for .* 200 are to be"),
         ("generate_text", "continuer", {"prompts": ["who"], "max_length": 1}, "leaves room"),
-        ("generate_text", "continuer", {"prompts": ["who"], "stream": True, "num_beams": 2}, "num_beams 1"),
         ("generate_text", "prefixed", {"prompts": [[{"role": "user", "content": "x"}]]}, "knows no chats"),
         ("classify_tokens", "entities", {"texts": [CALM], "stride": 4}, "needs an aggregation_strategy"),
         (

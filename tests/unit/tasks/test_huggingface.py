@@ -52,6 +52,8 @@ FILE = {"file": "f"}
         ("summarize_text", {"texts": ["a"], "num_beams": 33}, "less than or equal to 32"),
         ("translate_text", {"texts": ["a"], "source": "en"}, "Extra inputs are not permitted"),
         ("generate_text", {"prompts": [[]]}, "at least 1 item"),
+        ("generate_text", {"prompts": ["a"], "stream": True, "num_beams": 2}, "stream with num_beams 1"),
+        ("generate_text", {"prompts": ["a"], "stream": True, "num_return_sequences": 2}, "leave out num_return_seq"),
         ("generate_text", {"prompts": [[{"role": "king", "content": "a"}]]}, "'system', 'user' or 'assistant'"),
         ("classify_audio", {"audio": [FILE] * 1025}, "at most 1024 items"),
         ("classify_image", {"images": ["https://example.org/a.png"]}, "FileInput"),

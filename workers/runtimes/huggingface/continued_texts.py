@@ -21,9 +21,7 @@ from workers.runtimes.huggingface.streaming import Teller
 
 
 def continue_text(spec: TextGeneration, desk: Desk) -> GeneratedTexts:
-    if spec.stream and (spec.num_beams or 1) > 1:
-        raise InvalidInput("What beams write is only known in the end; stream with num_beams 1.")
-    chosen = arguments(spec, desk, FROM_PROMPT_DEFAULTS, {})
+    chosen = arguments(spec, desk, FROM_PROMPT_DEFAULTS, {"num_beams": 1} if spec.stream else {})
     if spec.stop_strings is not None:
         chosen["stop_strings"] = spec.stop_strings
     before, after = _parameters(spec, desk)

@@ -21,6 +21,10 @@ class Teller:
         self._said = 0
         self._said_at = 0.0
 
+    def begin(self) -> None:
+        """Forget what was written; what is written anew is said from where it goes beyond what was said."""
+        self._tokens.clear()
+
     def hear(self, token: int) -> None:
         """Take the next token; what there is to say is said ten times a second."""
         self._tokens.append(token)
@@ -39,11 +43,15 @@ class Teller:
 
 
 class TellingStreamer(BaseStreamer):
-    """Hands each token of a batch to the teller of its prompt."""
+    """Hands each token of a batch to the teller of its prompt. A batch that did not fit is written anew in halves, and
+    its tellers begin anew."""
 
     def __init__(self, tellers: Sequence[Teller | None], *, skip_first: bool) -> None:
         self._tellers = tellers
         self._skip = skip_first
+        for teller in tellers:
+            if teller is not None:
+                teller.begin()
 
     @property
     def wanted(self) -> bool:

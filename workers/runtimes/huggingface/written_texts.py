@@ -120,9 +120,8 @@ def _written(
     stream: bool = False,
 ) -> list[list[str]]:
     """The texts that are written for each input."""
-    chosen = arguments(spec, desk, FROM_TEXT_DEFAULTS, {n: v for n, v in task.items() if n != "prefix"})
-    if stream:
-        chosen["num_beams"] = 1
+    own = {name: value for name, value in task.items() if name != "prefix"}
+    chosen = arguments(spec, desk, FROM_TEXT_DEFAULTS, own | ({"num_beams": 1} if stream else {}))
     new_tokens = most_new_tokens(chosen, desk, 0)
     positions = desk.equipped.positions
     if positions is not None and new_tokens > positions:
