@@ -12,7 +12,7 @@ import transformers
 from transformers.pipelines.base import PipelineException
 
 from tasks.errors import ModelLoadFailed
-from workers.runtimes.huggingface.loading import on_device, read_json
+from workers.runtimes.huggingface.loading import ONE_LOADS, on_device, read_json
 from workers.runtimes.huggingface.purposes import Purpose
 
 _NO_LIMIT = 1_000_000
@@ -106,7 +106,7 @@ def _require_whole(missing: set[str] | list[str], folder: Path) -> None:
 @contextmanager
 def _loading(folder: Path) -> Iterator[None]:
     try:
-        with on_device():
+        with ONE_LOADS, on_device():
             yield
     except (OSError, ValueError, KeyError, TypeError, RuntimeError, ImportError, PipelineException) as exc:
         why = str(exc).strip().partition("\n")[0][:300].replace(str(folder), folder.name)

@@ -124,6 +124,8 @@ def _written(
     chosen = arguments(spec, desk, FROM_TEXT_DEFAULTS, own | ({"num_beams": 1} if stream else {}))
     new_tokens = most_new_tokens(chosen, desk, 0)
     positions = desk.equipped.positions
+    if positions is not None and new_tokens > positions and spec.max_new_tokens is None and spec.max_length is None:
+        new_tokens = chosen["max_new_tokens"] = positions - 1  # nobody asked for more than the model can write
     if positions is not None and new_tokens > positions:
         raise InvalidInput(f"Up to {new_tokens} tokens are to be written, and the model can write {positions}.")
 
