@@ -120,6 +120,10 @@ class JobContext(Protocol):
     def log(self, message: str, level: LogLevel = "info") -> None:
         """Add a line to the job's event stream. Counts as a sign of progress for the stall limit."""
 
+    def output(self, index: int, text: str) -> None:
+        """Add a piece of what the job writes for its input of that place to the job's event stream; what was told
+        stays told, whatever becomes of the attempt. Counts as a sign of progress for the stall limit."""
+
     def leaderboard(self, board: Leaderboard) -> None:
         """Replace the job's leaderboard of the same run."""
 

@@ -8,6 +8,28 @@ from typing import ClassVar, Protocol
 
 from tasks.contracts import Document, JobContext
 from tasks.embedding import TextEmbedding, TextEmbeddings
+from tasks.huggingface.answering import Answers, QuestionAnswering
+from tasks.huggingface.classes import (
+    AudioClassification,
+    ImageClassification,
+    LabelLists,
+    TextClasses,
+    TextClassification,
+    TokenClasses,
+    TokenClassification,
+    ZeroShotClasses,
+    ZeroShotClassification,
+)
+from tasks.huggingface.filling import Fillings, MaskFilling
+from tasks.huggingface.hearing import Transcription, Transcripts
+from tasks.huggingface.writing import (
+    GeneratedTexts,
+    Summaries,
+    Summarization,
+    TextGeneration,
+    TextTranslation,
+    Translations,
+)
 from tasks.scoring import ScoringResult, TableScoring
 from tasks.tabular import TableTraining, TrainingResult
 
@@ -39,10 +61,34 @@ class TableScorer(Protocol):
 
 
 class HuggingFace(Protocol):
-    """Models of the transformers library. Jobs share what is loaded, and batches."""
+    """Models of the transformers library. Jobs share what is loaded, and batches.
+
+    All of these raise ``InvalidInput`` that names the input, or the architecture of a model made for something else,
+    ``ModelLoadFailed``, ``JobCancelled``, ``JobStoppedEmpty``, ``JobHandedBack``, ``JobOutOfMemory``.
+    """
 
     runtime_name: ClassVar[str] = "huggingface"
 
-    def embed(self, spec: TextEmbedding, job: JobContext) -> TextEmbeddings:
-        """Raises ``InvalidInput`` that names the text, ``ModelLoadFailed``, ``JobCancelled``, ``JobStoppedEmpty``,
-        ``JobHandedBack``, ``JobOutOfMemory``."""
+    def embed(self, spec: TextEmbedding, job: JobContext) -> TextEmbeddings: ...
+
+    def classify_text(self, spec: TextClassification, job: JobContext) -> TextClasses: ...
+
+    def classify_tokens(self, spec: TokenClassification, job: JobContext) -> TokenClasses: ...
+
+    def classify_zero_shot(self, spec: ZeroShotClassification, job: JobContext) -> ZeroShotClasses: ...
+
+    def fill_mask(self, spec: MaskFilling, job: JobContext) -> Fillings: ...
+
+    def answer_question(self, spec: QuestionAnswering, job: JobContext) -> Answers: ...
+
+    def summarize_text(self, spec: Summarization, job: JobContext) -> Summaries: ...
+
+    def translate_text(self, spec: TextTranslation, job: JobContext) -> Translations: ...
+
+    def generate_text(self, spec: TextGeneration, job: JobContext) -> GeneratedTexts: ...
+
+    def classify_audio(self, spec: AudioClassification, job: JobContext) -> LabelLists: ...
+
+    def transcribe_audio(self, spec: Transcription, job: JobContext) -> Transcripts: ...
+
+    def classify_image(self, spec: ImageClassification, job: JobContext) -> LabelLists: ...

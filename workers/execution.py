@@ -300,6 +300,9 @@ class Execution:
             case "log":
                 data = {"level": message["level"], "message": message["message"]}
                 self._shop.recorder.add(self.token, NewEvent(EventType.LOG, data))
+            case "output":
+                data = {"index": message["index"], "text": message["text"]}
+                self._shop.recorder.add(self.token, NewEvent(EventType.OUTPUT, data))
             case "leaderboard":
                 self._shop.recorder.add(self.token, board=_board(message["board"]))
             case "checkpoint" | "artifact":

@@ -41,6 +41,17 @@ class LogSaid(TypedDict):
 
 
 @with_config(_EXACTLY)
+class OutputSaid(TypedDict):
+    """``JobContext.output``."""
+
+    type: Literal["output"]
+    job_id: str
+    attempt: int
+    index: Annotated[int, Field(ge=0)]
+    text: str
+
+
+@with_config(_EXACTLY)
 class EntrySaid(TypedDict):
     """One model of a leaderboard."""
 
@@ -150,6 +161,7 @@ _SAID: TypeAdapter[Any] = TypeAdapter(
         Ready
         | ProgressSaid
         | LogSaid
+        | OutputSaid
         | LeaderboardSaid
         | CheckpointAsked
         | ArtifactAsked

@@ -63,6 +63,9 @@ class RunnerContext:
     def log(self, message: str, level: LogLevel = "info") -> None:
         self._tell("log", message=message, level=level)
 
+    def output(self, index: int, text: str) -> None:
+        self._tell("output", index=index, text=text)
+
     def leaderboard(self, board: Leaderboard) -> None:
         self._tell("leaderboard", board=board.model_dump())
 

@@ -45,6 +45,7 @@ class FakeJobContext:
         self.guarded = 0
         self.reports: list[tuple[float | None, str, float | None]] = []
         self.lines: list[tuple[LogLevel, str]] = []
+        self.outputs: list[tuple[int, str]] = []
         self.boards: list[Leaderboard] = []
         self.figures: dict[str, float] = {}
         self.checkpoints: list[Document] = []
@@ -87,6 +88,11 @@ class FakeJobContext:
     def log(self, message: str, level: LogLevel = "info") -> None:
         self._require_lease()
         self.lines.append((level, message))
+
+    def output(self, index: int, text: str) -> None:
+        self._require_lease()
+        assert index >= 0
+        self.outputs.append((index, text))
 
     def leaderboard(self, board: Leaderboard) -> None:
         self._require_lease()

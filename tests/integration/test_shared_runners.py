@@ -61,6 +61,16 @@ def test_many_jobs_are_in_one_runner_at_once(database: Database, workers: Worker
     assert len({pid_of(database, job_id) for job_id in jobs}) == 1
 
 
+def test_what_is_written_is_told_in_the_jobs_events(database: Database, workers: Workers, share: Submitted) -> None:
+    job_id = share("tell", values=[3, 4])
+    workers.start()
+    assert result_of(database, job_id) == [6, 8]
+    with database.read() as session:
+        events = session.scalars(select(EventRow).where(EventRow.job_id == job_id).order_by(EventRow.seq)).all()
+    told = [event.data for event in events if event.type == "output"]
+    assert told == [{"index": 0, "text": "value 3"}, {"index": 1, "text": "value 4"}]
+
+
 def test_hints_bring_jobs_into_a_runner_that_has_some(database: Database, workers: Workers, queued: Queued) -> None:
     workers.start()
     first = queued(KIND, how="wait")

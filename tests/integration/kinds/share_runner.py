@@ -80,6 +80,9 @@ def run(spec: ShareRunner, job: JobContext) -> Shared:
             job.progress(0.1, "ignoring")
             while True:
                 time.sleep(1)
+        case "tell":
+            for index, value in enumerate(spec.values):
+                job.output(index, f"value {value}")
         case "exit":
             os._exit(3)
     with _lock:

@@ -11,6 +11,7 @@ SAID = {"job_id": "j", "attempt": 1}
         {"type": "ready", "pid": 1},
         {"type": "progress", **SAID, "fraction": None, "message": "", "eta_seconds": None},
         {"type": "log", **SAID, "message": "line", "level": "info"},
+        {"type": "output", **SAID, "index": 3, "text": "and so"},
         {"type": "checkpoint", **SAID, "call": 1, "document": {"a": [1, None]}},
         {"type": "cleaned", "job_id": "j", "problem": None},
     ],
@@ -29,6 +30,7 @@ def test_what_a_runner_says_is_understood(message: dict[str, object]) -> None:
         {"type": "progress", **SAID, "fraction": 2, "message": "", "eta_seconds": None},
         {"type": "log", "job_id": 1, "attempt": "x", "message": "line", "level": "info"},
         {"type": "ready", "pid": 1, "more": True},
+        {"type": "output", **SAID, "index": -1, "text": "and so"},
     ],
 )
 def test_anything_else_is_refused(message: dict[str, object]) -> None:

@@ -58,7 +58,8 @@ def context(worker_end: tuple[Channel, Channel], tmp_path: Path) -> Iterator[Run
 def test_every_report_carries_the_token(context: RunnerContext, worker: Worker) -> None:
     context.progress(0.5, "half", eta_seconds=3)
     context.log("line")
-    for kind in ("progress", "log"):
+    context.output(1, "and so")
+    for kind in ("progress", "log", "output"):
         message = worker.next()
         assert (message["type"], message["job_id"], message["attempt"]) == (kind, "j", 2)
 

@@ -14,6 +14,8 @@ from transformers import AutoTokenizer
 from tasks.errors import ModelLoadFailed
 from workers.inference.errors import DeviceLost, DeviceOutOfMemory
 
+# The library changes torch's own state while it loads: of two threads at once, one gets a model without weights.
+ONE_LOADS = threading.Lock()
 # What transformers writes where a tokenizer names no limit.
 _NO_LIMIT = 1_000_000
 
@@ -98,7 +100,7 @@ def computing(compute: Callable[..., Any]) -> Callable[..., Any]:
 @contextmanager
 def _loading(folder: Path) -> Iterator[None]:
     try:
-        with on_device():
+        with ONE_LOADS, on_device():
             yield
     except (OSError, ValueError, KeyError, RuntimeError, ImportError) as exc:
         raise ModelLoadFailed(f"The model {folder.name} can't be loaded: {_first_line(exc)}") from exc

@@ -1,0 +1,59 @@
+"""Jobs of Hugging Face's kinds through a real worker: from the row to the result and the events."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import select
+
+from db.engine import Database
+from db.rows import EventRow
+from db.states import State
+from tests.integration.rows import wait_for
+from tests.integration.worker_process import Workers
+
+pytest.importorskip("transformers")
+
+from tests.models.shelf import Shelf
+
+TEXT = "the cat sat on the mat ."
+SPECS: dict[str, dict[str, Any]] = {
+    "classify_text": {"model": "mood", "texts": [TEXT]},
+    "summarize_text": {"model": "summarizer", "texts": [TEXT]},
+    "answer_question": {"model": "answerer", "question": "who sat ?", "context": TEXT},
+    "translate_text": {"model": "multilingual", "texts": [TEXT], "src_lang": "en_XX", "tgt_lang": "fr_XX"},
+    "generate_text": {
+        "model": "continuer", "prompts": [TEXT], "do_sample": False, "max_new_tokens": 20, "return_full_text": False,
+        "stream": True,
+    },
+}  # fmt: skip
+
+
+def test_jobs_of_several_kinds(
+    database: Database, workers: Workers, submitted: Callable[..., str], tmp_path: Path
+) -> None:
+    shelf = Shelf(tmp_path / "models")
+    for spec in SPECS.values():
+        shelf.model(spec["model"])
+    jobs = {kind: submitted(kind=kind, spec={"kind": kind, **spec}) for kind, spec in SPECS.items()}
+    wrong = submitted(kind="fill_mask", spec={"kind": "fill_mask", "model": "mood", "texts": ["a [MASK] ."]})
+    workers.start(models=str(shelf.root), device="cpu")
+    outputs = {}
+    for kind, job_id in jobs.items():
+        job = wait_for(database, job_id)
+        assert job.state == State.SUCCEEDED, job.error
+        assert job.result is not None
+        outputs[kind] = job.result["outputs"]
+    assert set(outputs["classify_text"][0]) == {"label", "score"}
+    assert set(outputs["answer_question"][0]) == {"score", "start", "end", "answer"}
+    with database.read() as session:
+        told = session.scalars(
+            select(EventRow.data)
+            .where(EventRow.job_id == jobs["generate_text"], EventRow.type == "output")
+            .order_by(EventRow.seq)
+        ).all()
+    assert "".join(data["text"] for data in told) == outputs["generate_text"][0][0]["generated_text"]
+    refused = wait_for(database, wrong)
+    assert refused.state == State.FAILED
+    assert "BertForSequenceClassification, which can't fill masks" in str(refused.error)
