@@ -14,7 +14,7 @@ from tasks.models import ModelRef
 from workers.inference.batcher import Group
 from workers.inference.workbench import Workbench
 from workers.runtimes.huggingface.embedding import encoder, manner_of, tokenize
-from workers.runtimes.huggingface.loading import Loaded, held_bytes, load, size_bytes
+from workers.runtimes.huggingface.loading import Loaded, held_bytes, load
 
 
 @dataclass(frozen=True)
@@ -53,8 +53,8 @@ class HuggingFaceRuntime:
         with self._workbench.cache.using(
             (folder.identity, network_class.__name__),
             job,
-            name=folder.identity,
-            needs_bytes=size_bytes(folder.path),
+            name=folder.name,
+            needs_bytes=folder.weight_bytes,
             load=lambda: load(folder.path, network_class, self._workbench.device),
             held_bytes=held_bytes,
         ) as loaded:
