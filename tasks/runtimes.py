@@ -11,6 +11,7 @@ from tasks.contracts import Document, JobContext
 from tasks.embedding import TextEmbedding, TextEmbeddings
 from tasks.scoring import ScoringResult, TableScoring
 from tasks.tabular import TrainingResult
+from tasks.tensors import TensorPrediction, TensorPredictions
 
 
 class H2OAutoML(Protocol):
@@ -47,3 +48,22 @@ class HuggingFace(Protocol):
     def embed(self, spec: TextEmbedding, job: JobContext) -> TextEmbeddings:
         """Raises ``InvalidInput`` that names the text, ``ModelLoadFailed``, ``JobCancelled``, ``JobStoppedEmpty``,
         ``JobHandedBack``, ``JobOutOfMemory``."""
+
+
+class OnnxRuntime(Protocol):
+    """ONNX models in Microsoft's runtime. Jobs share what is loaded, and batches."""
+
+    runtime_name: ClassVar[str] = "onnx_runtime"
+
+    def predict(self, spec: TensorPrediction, job: JobContext) -> TensorPredictions:
+        """Raises ``InvalidInput`` that names the input and what the model wants, ``ModelLoadFailed``, ``JobCancelled``,
+        ``JobStoppedEmpty``, ``JobHandedBack``, ``JobOutOfMemory``."""
+
+
+class PyTorch(Protocol):
+    """PyTorch programs (TorchScript, torch.export). Jobs share what is loaded, and batches."""
+
+    runtime_name: ClassVar[str] = "pytorch"
+
+    def predict(self, spec: TensorPrediction, job: JobContext) -> TensorPredictions:
+        """As ``OnnxRuntime.predict``. Raises ``ModelLoadFailed`` for a program that is not from a trusted place."""

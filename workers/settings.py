@@ -58,7 +58,9 @@ class WorkerSettings(BaseSettings):
         validation_alias=AliasChoices("TURNOUT_HUB_ENDPOINT", "HF_ENDPOINT"),
         description="The address of the hub, if it is a mirror.",
     )
-    hub_token: SecretStr = Field(default=SecretStr(""), description="For models of the hub that not everybody may have.")
+    hub_token: SecretStr = Field(
+        default=SecretStr(""), description="For models of the hub that not everybody may have."
+    )
     model_memory: ByteSize | None = Field(
         default=None, description="What one runner may keep of models, such as 4GB; by default half of its memory."
     )
