@@ -1,5 +1,6 @@
 """Programs of ``torch.export`` (``torch.export.save``)."""
 
+import copy
 import zipfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -22,8 +23,7 @@ class ExportedProgram:
         self._device = device
         self._module = program.module()
         self._signature = Signature(tuple(_ports(program)))
-        self._keeps_state = bool(program.graph_signature.buffers_to_mutate)
-        self._make = program.module
+        self._keeps_state = _keeps_state(program)
 
     @property
     def signature(self) -> Signature:
@@ -34,7 +34,8 @@ class ExportedProgram:
         return self._keeps_state
 
     def run(self, inputs: Tensors, outputs: Sequence[str]) -> dict[str, Array]:
-        module = self._make() if self._keeps_state else self._module
+        # Each job gets the state that the program was saved with.
+        module = copy.deepcopy(self._module) if self._keeps_state else self._module
         tensors = [to_device(inputs[port.name], self._device) for port in self._signature.inputs]
         with computing():
             return outputs_of(module(*tensors), outputs)
@@ -73,3 +74,29 @@ def _port(name: str, value: Any) -> Port:
 
 def _length(length: Any) -> Length:
     return length if isinstance(length, int) else str(length)
+
+
+def _keeps_state(program: torch.export.ExportedProgram) -> bool:
+    """Whether running it changes one of its own tensors, at its end or in between."""
+    signature = program.graph_signature
+    own = {*signature.inputs_to_buffers, *signature.inputs_to_parameters, *signature.inputs_to_lifted_tensor_constants}
+    calls = [node for node in program.graph.nodes if node.op == "call_function"]
+    return bool(signature.buffers_to_mutate) or any(
+        _schema(node).is_mutable and _origin(node.args[0]).name in own for node in calls if _schema(node) is not None
+    )
+
+
+def _origin(node: Any) -> Any:
+    """Of a view, what it is a part of."""
+    while node.op == "call_function" and (schema := _schema(node)) is not None and _returns_alias(schema):
+        node = node.args[0]
+    return node
+
+
+def _schema(node: Any) -> Any:
+    """None for what is no operator of torch."""
+    return getattr(node.target, "_schema", None)
+
+
+def _returns_alias(schema: Any) -> bool:
+    return any(returned.alias_info is not None for returned in schema.returns)

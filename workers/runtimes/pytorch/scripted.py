@@ -1,8 +1,9 @@
 """TorchScript programs (``torch.jit.save``)."""
 
 import copy
+import re
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +18,9 @@ from workers.runtimes.pytorch.device import computing, loading, outputs_of, to_d
 # Arguments that are no tensors are taken as tensors with one value, of these types.
 _NUMBERS = {"int": "int64", "float": "float64", "bool": "bool", "number": "float64"}
 _TENSORS = {"Tensor", "Optional[Tensor]"}
-# What changes a program's own state: an attribute that is set, or a tensor of its own that is written to.
-_SETS_ATTRIBUTE = "prim::SetAttr"
+_SETS_ATTRIBUTE, _GETS_ATTRIBUTE = "prim::SetAttr", "prim::GetAttr"
+# What returns a part of its first argument, or that argument.
+_VIEW = re.compile(r"\(Tensor\(\w+!?\) self.*-> Tensor\(")
 
 
 class ScriptedProgram:
@@ -75,23 +77,28 @@ def _port(argument: Any) -> Port:
 
 
 def _keeps_state(module: Any) -> bool:
-    """Whether running it changes it; in-place changes of its buffers count, too."""
-    graph = module.inlined_graph
-    if graph.findAllNodes(_SETS_ATTRIBUTE, recurse=True):
-        return True
-    own = {
-        output.debugName() for node in graph.findAllNodes("prim::GetAttr", recurse=True) for output in node.outputs()
-    }
-    return any(_writes_to(node, own) for node in _all_nodes(graph))
+    """Whether running it changes it: an attribute is set, or a tensor of its own is written to."""
+    try:
+        # Without what only happens in training, such as the counting of batches.
+        graph = torch.jit.freeze(module).graph
+    except RuntimeError:
+        graph = module.inlined_graph
+    return any(node.kind() == _SETS_ATTRIBUTE or _writes_to_own(node) for node in _all_nodes(graph))
 
 
-def _writes_to(node: Any, own: set[str]) -> bool:
+def _writes_to_own(node: Any) -> bool:
     """By convention, what ends in ``_`` writes to its first argument."""
-    inputs = list(node.inputs())
     name = node.kind().rpartition("::")[2]
-    return name.endswith("_") and not name.endswith("__") and bool(inputs) and inputs[0].debugName() in own
+    if not name.endswith("_") or name.endswith("__"):
+        return False
+    written = next(iter(node.inputs())).node()
+    while written.kind() != _GETS_ATTRIBUTE and _VIEW.search(written.schema()):
+        written = next(iter(written.inputs())).node()
+    return bool(written.kind() == _GETS_ATTRIBUTE)
 
 
-def _all_nodes(block: Any) -> list[Any]:
-    nodes = list(block.nodes())
-    return [*nodes, *(inner for node in nodes for part in node.blocks() for inner in _all_nodes(part))]
+def _all_nodes(block: Any) -> Iterator[Any]:
+    for node in block.nodes():
+        yield node
+        for part in node.blocks():
+            yield from _all_nodes(part)
