@@ -71,7 +71,9 @@ def test_an_automl_s_checkpoint_names_its_own_job_s_things() -> None:
 
 
 def test_an_unknown_kind_is_answered_with_the_known_ones() -> None:
-    with pytest.raises(errors.InvalidInput, match="known kinds: check_worker, embed_text, score_table, train_automl"):
+    with pytest.raises(
+        errors.InvalidInput, match="known kinds: check_worker, embed_text, predict_onnx, predict_torch, score"
+    ):
         kind_named(load_kinds(), "train_autml")
 
 
