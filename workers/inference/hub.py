@@ -31,7 +31,8 @@ _SHARD = re.compile(r"model(-\d+-of-\d+)?\.safetensors")
 _TEXTS = (".json", ".txt", ".model", ".jinja", ".tiktoken", ".vocab")
 _MOST_TEXT_BYTES = 128 << 20
 _GLOB_MARKS = set("*?[")
-_TELL_SECONDS = 2.0
+_TELL_SECONDS, _LOOK_SECONDS = 2.0, 0.2
+_MOST_KEY_CHARACTERS = 100
 _INHERITED = ("PATH", "LANG", "TMPDIR", "HOME", "PYTHONPATH", "LD_LIBRARY_PATH")
 
 
@@ -64,6 +65,7 @@ class Hub:
     def __init__(self, settings: SourceSettings, disk: ModelDisk) -> None:
         self._settings = settings
         self._disk = disk
+        self._asking = threading.Lock()
         self._seen_root = settings.cache / "revisions"
         self._seen_root.mkdir(parents=True, exist_ok=True, mode=0o700)
 
@@ -71,6 +73,16 @@ class Hub:
         """The commit that the revision is at; a moving one is looked up again after ten minutes."""
         if _COMMIT.fullmatch(ref.revision):
             return ref.revision
+        attention = Attention(job)
+        # Of many jobs that want the same, one asks.
+        while not self._asking.acquire(timeout=_LOOK_SECONDS):
+            attention.look()
+        try:
+            return self._looked_up(ref, job)
+        finally:
+            self._asking.release()
+
+    def _looked_up(self, ref: HubModel, job: JobContext) -> str:
         seen = self._seen(ref)
         if seen is not None and (self._settings.offline or time.time() - seen[1] < REVISION_SECONDS):
             return seen[0]
@@ -89,7 +101,9 @@ class Hub:
     def directory(self, ref: HubModel, commit: str, form: Form, file: str | None, job: JobContext) -> Entry:
         """The commit's files that the form needs, checked."""
         chosen = "" if file is None else f"--{hashlib.sha256(file.encode()).hexdigest()[:16]}"
-        key = f"hub--{ref.hub.replace('/', '--')}--{commit}--{form}{chosen}"
+        # Equal commits have equal content, whatever the rest of the name.
+        name = ref.hub.replace("/", "--")[:_MOST_KEY_CHARACTERS]
+        key = f"hub--{name}--{commit}--{form}{chosen}"
 
         def fill(target: Path) -> KnownFiles:
             if self._settings.offline:
@@ -188,12 +202,15 @@ class _Arriving:
         self._total = max(total_bytes, 1)
         self._job = job
         self._told_at = time.monotonic()
+        self._there = 0
 
     def tell(self) -> None:
         if time.monotonic() - self._told_at > _TELL_SECONDS:
-            there = bytes_below(self._target)
-            words = f"{there / 1e6:.0f} of {self._total / 1e6:.0f} MB of the model are here."
-            self._job.progress(None, words)
+            before, self._there = self._there, bytes_below(self._target)
+            # What says nothing new would count as progress all the same.
+            if self._there > before:
+                words = f"{self._there / 1e6:.0f} of {self._total / 1e6:.0f} MB of the model are here."
+                self._job.progress(None, words)
             self._told_at = time.monotonic()
 
 

@@ -122,13 +122,13 @@ class ModelSources:
         """Scanned anew only when a file of the directory has changed."""
         marks = marks_of(root)
         key = (root, form, file)
-        known = self._known.get(key)
-        if known is None or known.marks != marks:
-            program = None if form == "huggingface" else choose_program([mark[0] for mark in marks], form, file)
-            known = scan(root, marks, form, program)
-            with self._lock:
-                self._known[key] = known
-        return known
+        # Of many jobs that want the same, one reads it.
+        with self._lock:
+            known = self._known.get(key)
+            if known is None or known.marks != marks:
+                program = None if form == "huggingface" else choose_program([mark[0] for mark in marks], form, file)
+                known = self._known[key] = scan(root, marks, form, program)
+            return known
 
 
 def _folder(path: Path, known: KnownFiles, label: str, revision: str | None, hold: Hold | None) -> ModelFolder:

@@ -17,7 +17,6 @@ from tasks.contracts import JobContext
 from tasks.errors import InvalidInput, JobError
 from tasks.tensors import TensorPrediction, TensorPredictions
 from workers.inference.batcher import Group, Item
-from workers.inference.errors import DeviceLost, DeviceOutOfMemory
 from workers.inference.model_source import ModelFolder
 from workers.inference.signature import Signature
 from workers.inference.tensor_outputs import inline_or_kept
@@ -155,8 +154,6 @@ def _together(loaded: Loaded, outputs: tuple[str, ...], values: Sequence[Tensors
     proved = loaded.proofs.get(outputs, False)
     try:
         computed = loaded.program.run(joined, outputs)
-    except (DeviceOutOfMemory, DeviceLost):
-        raise
     except JobError:
         if proved:
             # Someone's values are bad; the batcher finds out whose.

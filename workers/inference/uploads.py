@@ -1,5 +1,6 @@
 """Models that users uploaded or that jobs made: a model's directory as an archive, or a program in one file."""
 
+import hashlib
 import shutil
 import threading
 import zipfile
@@ -30,18 +31,16 @@ class Uploads:
         try:
             facts = path.stat()
             mark = (path, facts.st_size, facts.st_mtime_ns)
-            known = self._hashes.get(mark)
-            if known is None:
-                known = sha256_of(path)
-                with self._lock:
-                    self._hashes[mark] = known
-            return known
+            with self._lock:
+                if mark not in self._hashes:
+                    self._hashes[mark] = sha256_of(path)
+                return self._hashes[mark]
         except OSError as exc:
             raise StorageError(f"The model's file can't be read: {exc.strerror}.") from exc
 
     def directory(self, path: Path, sha256: str, form: Form, file: str | None, job: JobContext) -> Entry:
         """The unpacked files that the form needs, checked."""
-        chosen = "" if file is None else f"--{file.replace('/', '-')[:100]}"
+        chosen = "" if file is None else f"--{hashlib.sha256(file.encode()).hexdigest()[:16]}"
 
         def fill(target: Path) -> KnownFiles:
             return self._fill(path, target, form, file)

@@ -132,9 +132,12 @@ def test_two_at_once_download_once_and_a_cancel_ends_the_wait(
 ) -> None:
     hub.gate.clear()
     shared, folders = sources(), []
-    first, cancelled = make_job(), make_job()
-    downloading = threading.Thread(target=lambda: folders.append(shared.folder(TINY, first)))
-    downloading.start()
+    cancelled = make_job()
+    downloading = [
+        threading.Thread(target=lambda job: folders.append(shared.folder(TINY, job)), args=(make_job(),)) for _ in "123"
+    ]
+    for thread in downloading:
+        thread.start()
     until(lambda: hub.asked["model.safetensors"] == 1, 30)
     cancelled.request("cancel")
     with pytest.raises(JobCancelled):
@@ -142,9 +145,12 @@ def test_two_at_once_download_once_and_a_cancel_ends_the_wait(
     waiting = threading.Thread(target=lambda: folders.append(sources().folder(TINY, make_job())))
     waiting.start()
     hub.gate.set()
-    downloading.join(30)
+    for thread in downloading:
+        thread.join(30)
     waiting.join(30)
-    assert folders[0].path == folders[1].path
+    assert len({folder.path for folder in folders}) == 1
+    assert len(folders) == 4
+    assert hub.asked["list main"] == 1
     assert hub.asked["model.safetensors"] == 1
 
 
