@@ -25,7 +25,7 @@ class InvalidInput(PermanentJobError):
 
 
 class ModelLoadFailed(PermanentJobError):
-    """The model is not what it should be, or its library can't load it; the message says what is wrong with it."""
+    """The model can't be loaded, or must not be; the message names the file and the reason."""
 
     code = "model_load_failed"
 

@@ -32,6 +32,7 @@ from tasks.huggingface.writing import (
 )
 from tasks.scoring import ScoringResult, TableScoring
 from tasks.tabular import TableTraining, TrainingResult
+from tasks.tensors import TensorPrediction, TensorPredictions
 
 
 class H2OAutoML(Protocol):
@@ -92,3 +93,22 @@ class HuggingFace(Protocol):
     def transcribe_audio(self, spec: Transcription, job: JobContext) -> Transcripts: ...
 
     def classify_image(self, spec: ImageClassification, job: JobContext) -> LabelLists: ...
+
+
+class OnnxRuntime(Protocol):
+    """ONNX models in Microsoft's runtime. Jobs share what is loaded, and batches."""
+
+    runtime_name: ClassVar[str] = "onnx_runtime"
+
+    def predict(self, spec: TensorPrediction, job: JobContext) -> TensorPredictions:
+        """Raises ``InvalidInput`` that names the input and what the model wants, ``ModelLoadFailed``, ``JobCancelled``,
+        ``JobStoppedEmpty``, ``JobHandedBack``, ``JobOutOfMemory``."""
+
+
+class PyTorch(Protocol):
+    """PyTorch programs (TorchScript, torch.export). Jobs share what is loaded, and batches."""
+
+    runtime_name: ClassVar[str] = "pytorch"
+
+    def predict(self, spec: TensorPrediction, job: JobContext) -> TensorPredictions:
+        """As ``OnnxRuntime.predict``. Raises ``ModelLoadFailed`` for a program that is not from a trusted place."""

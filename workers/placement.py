@@ -120,10 +120,24 @@ def inference_settings(
     return {
         "device": "cpu" if gpu is None else "cuda",
         "threads": max(1, cores),
-        "models": None if settings.models is None else str(settings.models.resolve()),
+        **source_settings(settings),
         "model_bytes": settings.model_memory or int(_OF_MODELS * there_is),
         "idle_seconds": settings.model_idle.total_seconds(),
         "batch_wait_seconds": settings.batch_wait.total_seconds(),
+    }
+
+
+def source_settings(settings: WorkerSettings) -> Mapping[str, Any]:
+    """Where a runner may take models from."""
+    return {
+        "models": None if settings.models is None else str(settings.models.resolve()),
+        "models_allow": None if settings.models_allow is None else list(settings.models_allow),
+        "models_trusted": list(settings.models_trusted),
+        "models_disk": int(settings.models_disk),
+        "model_cache": str(settings.cache_root / "models"),
+        "offline": settings.offline,
+        "hub_endpoint": settings.hub_endpoint,
+        "hub_token": settings.hub_token.get_secret_value() or None,
     }
 
 

@@ -2,14 +2,22 @@
 
 from datetime import timedelta
 from pathlib import Path
+from typing import Annotated
 
-from pydantic import ByteSize, Field, JsonValue, SecretStr
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import AliasChoices, BeforeValidator, ByteSize, Field, JsonValue, SecretStr
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from db.durations import Duration
 
 # A runner itself takes about half of it.
 _LEAST_RUNNER_MEMORY = 128 << 20
+
+
+def _listed(value: object) -> object:
+    return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
+
+
+Globs = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_listed)]
 
 
 class WorkerSettings(BaseSettings):
@@ -31,6 +39,28 @@ class WorkerSettings(BaseSettings):
         default=64, ge=1, le=1024, description="How many jobs of shared kinds one runner has at once, at most."
     )
     models: Path | None = Field(default=None, description="The directory of the models that are on this machine.")
+    models_allow: Globs | None = Field(
+        default=None, description="Which models may be used, such as org/*,dir:*; all of them if not given."
+    )
+    models_trusted: Globs = Field(
+        default=("dir:*",), description="Which models may be PyTorch programs, since these can carry code."
+    )
+    models_disk: ByteSize = Field(
+        default=ByteSize(50_000_000_000), ge=1, description="What downloaded and unpacked models may take on the disk."
+    )
+    offline: bool = Field(
+        default=False,
+        validation_alias=AliasChoices("TURNOUT_OFFLINE", "HF_HUB_OFFLINE"),
+        description="Whether models are downloaded never.",
+    )
+    hub_endpoint: str | None = Field(
+        default=None,
+        validation_alias=AliasChoices("TURNOUT_HUB_ENDPOINT", "HF_ENDPOINT"),
+        description="The address of the hub, if it is a mirror.",
+    )
+    hub_token: SecretStr = Field(
+        default=SecretStr(""), description="For models of the hub that not everybody may have."
+    )
     model_memory: ByteSize | None = Field(
         default=None, description="What one runner may keep of models, such as 4GB; by default half of its memory."
     )

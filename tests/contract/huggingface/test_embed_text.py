@@ -1,5 +1,6 @@
 """Vectors of a real encoder are the library's own, whatever batches they come from."""
 
+import dataclasses
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -14,6 +15,7 @@ from tasks.errors import InvalidInput, ModelLoadFailed
 from tasks.kinds.embed_text import EmbedText, run
 from tests.contract.huggingface.conftest import MINILM
 from tests.fakes.job_context import FakeJobContext
+from tests.unit.inference.model_files import make_model
 from workers.runtimes.huggingface.runtime import HuggingFaceRuntime
 
 TEXTS = ["A man plays the guitar.", "Someone makes music on an instrument.", "Stocks fell sharply on Monday.", ""]
@@ -85,8 +87,8 @@ def test_the_second_use_loads_nothing(hf: HuggingFaceRuntime, tmp_path: Path) ->
 def test_a_folder_that_is_no_model_fails_to_load(
     hf: HuggingFaceRuntime, job: FakeJobContext, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (tmp_path / "broken").mkdir()
-    (tmp_path / "broken" / "config.json").write_text('{"model_type": "bert"}')
-    monkeypatch.setattr(hf._workbench.sources, "_models", tmp_path)
+    make_model(tmp_path / "broken", config__json={"model_type": "no_such_network"})
+    sources = hf._workbench.sources
+    monkeypatch.setattr(sources, "settings", dataclasses.replace(sources.settings, models=tmp_path))
     with pytest.raises(ModelLoadFailed, match="The model broken can't be loaded"):
         run.run(EmbedText(model="broken", texts=["a"]), job, hf)

@@ -35,9 +35,7 @@ def test_every_call_but_health_needs_a_key(shared_client: TestClient) -> None:
             continue
         address = path.format(job_id="x", file_id="x", name="x", version=1)
         for wrong in ({"Authorization": ""}, {"Authorization": "Bearer tk_wrong"}, {"Authorization": "Basic x"}):
-            answer = shared_client.request(
-                method, path.format(job_id="x", file_id="x", name="x", version=1), headers=wrong
-            )
+            answer = shared_client.request(method, address, headers=wrong)
             assert answer.status_code == 401, (method, path)
             assert answer.headers["www-authenticate"].startswith("Bearer")
             assert answer.headers["content-type"] == "application/problem+json"

@@ -50,11 +50,6 @@ def load(folder: Path, network_class: Any, device: str) -> Loaded:
     return Loaded(folder, tokenizer, network, device, _most_tokens(folder, tokenizer, network.config))
 
 
-def size_bytes(folder: Path) -> int:
-    """What loading it is expected to take: as much as its weights."""
-    return sum(file.stat().st_size for file in folder.glob("*.safetensors"))
-
-
 def held_bytes(loaded: Loaded) -> int:
     """What its weights take."""
     tensors = [*loaded.network.parameters(), *loaded.network.buffers()]

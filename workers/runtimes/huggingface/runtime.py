@@ -42,7 +42,7 @@ from workers.runtimes.huggingface.continued_texts import continue_text
 from workers.runtimes.huggingface.desk import Desk
 from workers.runtimes.huggingface.embedding import encoder, manner_of, tokenize
 from workers.runtimes.huggingface.equipment import equip, weights_bytes
-from workers.runtimes.huggingface.loading import Loaded, held_bytes, load, size_bytes
+from workers.runtimes.huggingface.loading import Loaded, held_bytes, load
 from workers.runtimes.huggingface.masks import fill_mask
 from workers.runtimes.huggingface.pictures import classify_image
 from workers.runtimes.huggingface.purposes import Purpose
@@ -132,8 +132,8 @@ class HuggingFaceRuntime:
         with self._workbench.cache.using(
             (folder.identity, purpose.held_as),
             job,
-            name=folder.identity,
-            needs_bytes=size_bytes(folder.path),
+            name=folder.name,
+            needs_bytes=folder.weight_bytes,
             load=lambda: equip(folder.path, purpose, self._workbench.device),
             held_bytes=weights_bytes,
         ) as equipped:
@@ -146,8 +146,8 @@ class HuggingFaceRuntime:
         with self._workbench.cache.using(
             (folder.identity, network_class.__name__),
             job,
-            name=folder.identity,
-            needs_bytes=size_bytes(folder.path),
+            name=folder.name,
+            needs_bytes=folder.weight_bytes,
             load=lambda: load(folder.path, network_class, self._workbench.device),
             held_bytes=held_bytes,
         ) as loaded:

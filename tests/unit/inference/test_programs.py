@@ -1,0 +1,142 @@
+"""Jobs that share a run of a program, with programs of numpy alone."""
+
+import threading
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tasks.errors import InvalidInput
+from tasks.kinds.predict_onnx import PredictOnnx
+from tasks.tensors import TensorPredictions
+from tests.fakes.job_context import FakeJobContext
+from tests.waiting import until
+from workers.inference.model_source import ModelFolder
+from workers.inference.programs import Loaded, Prediction, Tensors
+from workers.inference.signature import Port, Signature
+from workers.inference.tensors import Array
+from workers.inference.workbench import Workbench
+
+SIGNATURE = Signature((Port("x", "float32", ("n", 2)),), (Port("y", "float32", ("n",)),))
+
+
+class NumpyProgram:
+    """Computes ``function`` of the input x; ``sizes`` says how many rows each run had."""
+
+    def __init__(
+        self, function: Callable[[Array], Array], signature: Signature = SIGNATURE, *, state: bool = False
+    ) -> None:
+        self._function = function
+        self.signature = signature
+        self.keeps_state = state
+        self.sizes: list[int] = []
+
+    def run(self, inputs: Tensors, _outputs: Sequence[str]) -> dict[str, Array]:
+        self.sizes.append(len(inputs["x"]))
+        if (inputs["x"] == 13).any():
+            raise InvalidInput("13 is bad luck")
+        return {"y": self._function(inputs["x"])}
+
+
+def sum_of_rows(x: Array) -> Array:
+    return np.asarray(x.sum(axis=1))
+
+
+def rank_of_rows(x: Array) -> Array:
+    """Each row's result depends on the others."""
+    return np.argsort(x.sum(axis=1)).astype(np.float32)
+
+
+@pytest.fixture
+def workbench(tmp_path: Path) -> Workbench:
+    settings = {"device": "cpu", "threads": 1, "model_bytes": 1, "idle_seconds": 1, "batch_wait_seconds": 0}
+    return Workbench({**settings, "model_cache": str(tmp_path)}, lambda _held: None)
+
+
+def together(
+    workbench: Workbench, loaded: Loaded, tmp_path: Path, *inputs: list[list[float]], **options: Any
+) -> list[TensorPredictions | Exception]:
+    """What jobs answer that come at the same time."""
+    folder = ModelFolder(tmp_path, "model", "model", "dir:model", None, (), ())
+    answers: list[TensorPredictions | Exception] = [InvalidInput("no answer")] * len(inputs)
+
+    def ask(number: int) -> None:
+        spec = PredictOnnx.model_validate({"model": "m", "inputs": {"x": inputs[number]}, **options})
+        job = FakeJobContext(tmp_path / f"{number}")
+        try:
+            answers[number] = Prediction(workbench, loaded, folder, spec, job).make()
+        except InvalidInput as exc:
+            answers[number] = exc
+
+    threads = [threading.Thread(target=ask, args=(number,)) for number in range(len(inputs))]
+    for thread in threads:
+        thread.start()
+    until(lambda: len(workbench.batcher._pool) == len(inputs), 10)
+    while workbench.batcher.step():
+        pass
+    for thread in threads:
+        thread.join()
+    return answers
+
+
+def values(answers: Sequence[TensorPredictions | Exception]) -> list[Any]:
+    return [answer.outputs["y"].data if isinstance(answer, TensorPredictions) else str(answer) for answer in answers]
+
+
+def test_rows_of_several_jobs_share_a_run_once_that_is_proved(workbench: Workbench, tmp_path: Path) -> None:
+    program = NumpyProgram(sum_of_rows)
+    loaded = Loaded(program, 1)
+    for _ in range(2):
+        answers = together(workbench, loaded, tmp_path, [[1, 2]], [[3, 4], [5, 6]], [[7, 8]])
+        assert values(answers) == [[3], [7, 11], [15]]
+    # The first time it was computed both ways.
+    assert sorted(program.sizes) == [1, 4, 4] or sorted(program.sizes) == [2, 4, 4]
+    assert loaded.proofs == {("y",): True}
+
+
+def test_rows_that_look_at_each_other_are_kept_apart(workbench: Workbench, tmp_path: Path) -> None:
+    program = NumpyProgram(rank_of_rows)
+    loaded = Loaded(program, 1)
+    alone = values(together(workbench, loaded, tmp_path, [[3, 3], [1, 1]]))
+    answers = together(workbench, loaded, tmp_path, [[3, 3], [1, 1]], [[2, 2], [9, 9], [4, 4]])
+    assert values(answers) == [*alone, [0, 2, 1]]
+    assert loaded.proofs == {("y",): False}
+    program.sizes.clear()
+    assert values(together(workbench, loaded, tmp_path, [[3, 3], [1, 1]], [[2, 2]])) == [*alone, [0]]
+    assert sorted(program.sizes) == [1, 2]
+
+
+def test_equal_rows_prove_nothing(workbench: Workbench, tmp_path: Path) -> None:
+    loaded = Loaded(NumpyProgram(rank_of_rows), 1)
+    assert values(together(workbench, loaded, tmp_path, [[1, 1]], [[1, 1]])) == [[0], [0]]
+    assert loaded.proofs == {}
+
+
+def test_a_first_axis_that_is_no_batch_is_noticed(workbench: Workbench, tmp_path: Path) -> None:
+    loaded = Loaded(NumpyProgram(lambda x: np.asarray(x.sum(axis=0))), 1)
+    assert values(together(workbench, loaded, tmp_path, [[1, 2]], [[3, 4], [5, 6]])) == [[1, 2], [8, 10]]
+    assert loaded.proofs == {("y",): False}
+
+
+@pytest.mark.parametrize("warm", [False, True])
+def test_bad_values_fail_their_own_job_alone(workbench: Workbench, tmp_path: Path, warm: bool) -> None:
+    loaded = Loaded(NumpyProgram(sum_of_rows), 1)
+    if warm:
+        together(workbench, loaded, tmp_path, [[1, 2]], [[3, 4]])
+    answers = together(workbench, loaded, tmp_path, [[1, 2]], [[13, 4]], [[7, 8]])
+    assert values(answers) == [[3], "13 is bad luck", [15]]
+
+
+@pytest.mark.parametrize(
+    ("options", "state", "shape"),
+    [({"batch": "never"}, False, ("n", 2)), ({}, True, ("n", 2)), ({}, False, (1, 2))],
+    ids=["by the spec", "keeps state", "fixed axis"],
+)
+def test_who_shares_no_run(
+    workbench: Workbench, tmp_path: Path, options: dict[str, Any], state: bool, shape: tuple[int | str, ...]
+) -> None:
+    program = NumpyProgram(sum_of_rows, Signature((Port("x", "float32", shape),), SIGNATURE.outputs), state=state)
+    assert values(together(workbench, Loaded(program, 1), tmp_path, [[1, 2]], [[3, 4]], **options)) == [[3], [7]]
+    assert program.sizes == [1, 1]

@@ -1,0 +1,114 @@
+"""Reads a model's JSON files for what would make a library load code, or another model."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+MOST_CONFIG_BYTES = 64 << 20
+MOST_TEMPLATE_BYTES = 1 << 20
+# Words of a vocabulary are names in these files, and nothing in them is read as a setting.
+_VOCABULARIES = {"tokenizer.json", "vocab.json", "added_tokens.json"}
+_CODE = "names code that would be loaded with the model; remote code is never run"
+# Each has once led to code, for some even with trust_remote_code=False (CVE-2026-4372, CVE-2026-5241).
+_FORBIDDEN = {
+    "auto_map": _CODE,
+    "trust_remote_code": "asks for remote code, which is never run",
+    "custom_pipelines": _CODE,
+    "custom_pipeline": _CODE,
+    "custom_generate": _CODE,
+    "_attn_implementation_internal": "may name a kernel on the hub, which is code",
+    "kernel_config": "names kernels on the hub, which are code",
+    "use_kernels": "asks for kernels from the hub, which are code",
+}
+_IMPLEMENTATIONS = {"attn_implementation", "_attn_implementation", "experts_implementation", "_experts_implementation"}
+_HUB_MARKS = set("/:@\\")
+_LIBRARY_MODULES = "sentence_transformers."
+
+
+def check_config(path: Path) -> None:
+    """Raises ``ValueError`` that says what is wrong with one JSON file of a model."""
+    if path.stat().st_size > MOST_CONFIG_BYTES:
+        raise ValueError(f"it is larger than {MOST_CONFIG_BYTES >> 20} MB")
+    if path.name == "adapter_config.json":
+        raise ValueError("an adapter changes another model; merge it into that model and use the result")
+    scanned = path.name not in _VOCABULARIES
+    try:
+        document = json.loads(path.read_bytes(), object_pairs_hook=_scanned if scanned else None)
+    except UnicodeDecodeError as exc:
+        raise ValueError("it is no UTF-8 text") from exc
+    except json.JSONDecodeError as exc:
+        raise ValueError(f"it is no JSON ({exc.msg} in line {exc.lineno})") from exc
+    except RecursionError as exc:
+        raise ValueError("it is nested too deeply") from exc
+    if path.name == "tokenizer.json":
+        _check_tokenizer(document)
+    elif path.name == "modules.json":
+        _check_modules(document)
+    elif path.name.endswith(".safetensors.index.json"):
+        _check_index(document, path.parent)
+
+
+def check_template(path: Path) -> None:
+    """A chat template, which transformers renders in a sandbox; raises ``ValueError``."""
+    if path.stat().st_size > MOST_TEMPLATE_BYTES:
+        raise ValueError(f"it is larger than {MOST_TEMPLATE_BYTES >> 20} MB")
+
+
+def _scanned(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Called for every object of the document, so that a name which is repeated doesn't hide another's value."""
+    for name, value in pairs:
+        # Null, false and empty ask for nothing.
+        if name in _FORBIDDEN and value:
+            raise ValueError(f"{name!r} {_FORBIDDEN[name]}")
+        if name in _IMPLEMENTATIONS and _names_a_kernel(value):
+            raise ValueError(f"{name!r} names a kernel on the hub, which is code")
+    return dict(pairs)
+
+
+def _names_a_kernel(value: object) -> bool:
+    if isinstance(value, dict):
+        return any(map(_names_a_kernel, value.values()))
+    return isinstance(value, str) and bool(_HUB_MARKS & set(value))
+
+
+def _check_tokenizer(document: Any) -> None:
+    match document:
+        case {"model": {**model}}:
+            pass
+        case _:
+            raise ValueError("it is no tokenizer: it has no 'model'")
+    if not isinstance(model.get("vocab", {}), dict | list):
+        raise ValueError("its vocabulary is neither an object nor a list")
+    if isinstance(vocabulary := model.get("vocab"), dict):
+        wrong = next((word for word, number in vocabulary.items() if not _is_token_id(number)), None)
+        if wrong is not None:
+            raise ValueError(f"its vocabulary gives {wrong[:50]!r} no number")
+    added = document.get("added_tokens") or []
+    if not isinstance(added, list) or not all(isinstance(t, dict) and _is_token_id(t.get("id")) for t in added):
+        raise ValueError("its added tokens are no list of tokens with numbers")
+
+
+def _is_token_id(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 2**32
+
+
+def _check_modules(document: object) -> None:
+    """The parts of a sentence-transformers model: each type is imported by its name."""
+    modules = document if isinstance(document, list) else [document]
+    for module in modules:
+        kind = module.get("type") if isinstance(module, Mapping) else None
+        if not isinstance(kind, str) or not kind.startswith(_LIBRARY_MODULES):
+            raise ValueError(f"it names {str(kind)[:100]!r}, which is no part of sentence-transformers")
+
+
+def _check_index(document: object, directory: Path) -> None:
+    """A file list of weights in several files: a library reads what it names, by the name's ending."""
+    weights = document.get("weight_map") if isinstance(document, dict) else None
+    if not isinstance(weights, dict) or not all(isinstance(name, str) for name in weights.values()):
+        raise ValueError("it has no 'weight_map' from tensors to files")
+    for name in sorted(set(weights.values())):
+        if "/" in name or "\\" in name or not name.endswith(".safetensors"):
+            raise ValueError(f"it names {name[:100]!r}, which is no safetensors file beside it")
+        if not (directory / name).is_file():
+            raise ValueError(f"it names {name[:100]!r}, which is missing")

@@ -1,0 +1,196 @@
+"""Runs programs that turn tensors into tensors: what is common to ONNX and PyTorch.
+
+Jobs whose inputs differ in the number of rows alone may be computed together, put one after the other along the first
+axis. That this axis may vary does not say that rows are independent: it may be time, and a model may compare rows. So
+it is proved with the first jobs that come together: they are computed both ways, and only a program that gave the same
+is given several jobs' rows from then on.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import numpy as np
+
+from tasks.contracts import JobContext
+from tasks.errors import InvalidInput, JobError
+from tasks.tensors import TensorPrediction, TensorPredictions
+from workers.inference.batcher import Group, Item
+from workers.inference.model_source import ModelFolder
+from workers.inference.signature import Signature
+from workers.inference.tensor_outputs import inline_or_kept
+from workers.inference.tensor_table import ROWS_AT_ONCE, TensorColumns, TensorTable
+from workers.inference.tensors import Array, read_inputs
+from workers.inference.workbench import Workbench
+
+Tensors = Mapping[str, Array]
+
+_MOST_ROWS = {"cpu": 256, "cuda": 1024}
+_NEAR_RELATIVE, _NEAR_ABSOLUTE = 1e-3, 1e-5
+PREDICTIONS = "predictions.parquet"
+PARQUET = "application/vnd.apache.parquet"
+
+
+class Program(Protocol):
+    """A loaded model. ``run`` computes in the device's thread."""
+
+    @property
+    def signature(self) -> Signature: ...
+
+    @property
+    def keeps_state(self) -> bool:
+        """Whether it changes as it runs, so that jobs can't share a run."""
+
+    def run(self, inputs: Tensors, outputs: Sequence[str]) -> dict[str, Array]:
+        """The outputs of these names, or all of a program that doesn't name them before. Raises ``InvalidInput`` for
+        what it can't compute, ``DeviceOutOfMemory``, ``DeviceLost``."""
+
+
+@dataclass(eq=False)
+class Loaded:
+    """A program and what it takes. ``proofs`` says of outputs that are asked for together whether rows are independent;
+    who isn't in it was not tried."""
+
+    program: Program
+    size_bytes: int
+    proofs: dict[tuple[str, ...], bool] = field(default_factory=dict)
+
+
+class Prediction:
+    """One job's prediction with a loaded program."""
+
+    def __init__(
+        self, workbench: Workbench, loaded: Loaded, folder: ModelFolder, spec: TensorPrediction, job: JobContext
+    ) -> None:
+        self._workbench = workbench
+        self._loaded = loaded
+        self._folder = folder
+        self._spec = spec
+        self._job = job
+        self._outputs = loaded.program.signature.wanted(spec.outputs)
+
+    def make(self) -> TensorPredictions:
+        """Raises as ``tasks.runtimes.OnnxRuntime.predict``."""
+        model, revision = self._folder.name, self._folder.revision
+        if self._spec.inputs is not None:
+            signature = self._loaded.program.signature
+            inputs = read_inputs(self._spec.inputs, signature, self._job, allow_nan=self._spec.allow_nan)
+            outputs, artifacts = inline_or_kept(self._compute(inputs), self._job)
+            return TensorPredictions(model=model, revision=revision, outputs=outputs, artifacts=artifacts)
+        rows = self._predict_table()
+        artifacts = {"predictions": [PREDICTIONS]}
+        return TensorPredictions(model=model, revision=revision, rows=rows, artifacts=artifacts)
+
+    def _predict_table(self) -> int:
+        if self._spec.table is None:
+            raise InvalidInput("There are neither inputs nor a table.")
+        signature = self._loaded.program.signature
+        rows_at_once = signature.fixed_rows or ROWS_AT_ONCE
+        table = TensorTable(self._job.input_path(self._spec.table), signature, self._spec.columns, rows_at_once)
+        target = self._job.scratch / PREDICTIONS
+        rows = 0
+        with closing(TensorColumns(target)) as columns:
+            for inputs, first, share in table.parts(allow_nan=self._spec.allow_nan):
+                count = len(next(iter(inputs.values())))
+                columns.write(self._compute(inputs), count)
+                rows = first + count
+                self._job.progress(share, f"{rows} rows predicted.")
+        if not rows:
+            raise InvalidInput("The table has a header but no rows.")
+        self._job.save_artifact(PREDICTIONS, target, PARQUET)
+        return rows
+
+    def _compute(self, inputs: Tensors) -> dict[str, Array]:
+        rows = _rows_of(inputs)
+        shared = self._may_share(rows)
+        most = _MOST_ROWS[self._workbench.device]
+        shape = tuple(
+            (name, array.dtype.str, array.shape[1:] if shared else ()) for name, array in sorted(inputs.items())
+        )
+        # What can't share a batch is a batch of one.
+        group = Group(
+            ("tensors", self._folder.identity, shape, self._outputs, shared),
+            token_budget=most if shared else 1,
+            most_items=most if shared else 1,
+        )
+        computed = self._workbench.batcher.run(
+            self._job, group, [Item(dict(inputs), rows if shared else 1)], _computing(self._loaded, self._outputs)
+        )
+        return computed[0]
+
+    def _may_share(self, rows: int) -> bool:
+        program = self._loaded.program
+        if self._spec.batch == "never" or not rows or program.keeps_state:
+            return False
+        return program.signature.has_rows(self._outputs) and self._loaded.proofs.get(self._outputs, True)
+
+
+def _rows_of(inputs: Tensors) -> int:
+    """The length that all have along the first axis; 0 if they don't have one."""
+    lengths = {len(array) if array.ndim else 0 for array in inputs.values()}
+    return lengths.pop() if len(lengths) == 1 else 0
+
+
+def _computing(loaded: Loaded, outputs: tuple[str, ...]) -> Callable[[Sequence[Tensors]], Sequence[dict[str, Array]]]:
+    """What the batcher calls with the inputs of some jobs."""
+
+    def compute(values: Sequence[Tensors]) -> Sequence[dict[str, Array]]:
+        if len(values) == 1:
+            return [loaded.program.run(values[0], outputs)]
+        if loaded.proofs.get(outputs, True):
+            together = _together(loaded, outputs, values)
+            if together is not None:
+                return together
+        return [loaded.program.run(value, outputs) for value in values]
+
+    return compute
+
+
+def _together(loaded: Loaded, outputs: tuple[str, ...], values: Sequence[Tensors]) -> Sequence[dict[str, Array]] | None:
+    """Everybody's outputs of one run; None if they have to be computed apart."""
+    rows = [_rows_of(value) for value in values]
+    joined = {name: np.concatenate([value[name] for value in values]) for name in values[0]}
+    proved = loaded.proofs.get(outputs, False)
+    try:
+        computed = loaded.program.run(joined, outputs)
+    except JobError:
+        if proved:
+            # Someone's values are bad; the batcher finds out whose.
+            raise
+        apart = [loaded.program.run(value, outputs) for value in values]
+        loaded.proofs[outputs] = False
+        return apart
+    if any(not array.ndim or len(array) != sum(rows) for array in computed.values()):
+        loaded.proofs[outputs] = False
+        return None
+    ends = np.cumsum(rows)
+    parts = [
+        {name: array[end - count : end] for name, array in computed.items()}
+        for end, count in zip(ends, rows, strict=True)
+    ]
+    if not proved:
+        if all(_equal(value, values[0]) for value in values[1:]):
+            # Equal rows prove nothing about whether they look at each other.
+            return None
+        loaded.proofs[outputs] = _near(loaded.program.run(values[0], outputs), parts[0])
+        if not loaded.proofs[outputs]:
+            return None
+    return parts
+
+
+def _equal(one: Tensors, other: Tensors) -> bool:
+    return all(np.array_equal(one[name], other[name]) for name in one)
+
+
+def _near(alone: Tensors, among_others: Tensors) -> bool:
+    for name, array in alone.items():
+        other = among_others[name]
+        if array.shape != other.shape or array.dtype != other.dtype:
+            return False
+        if array.dtype.kind == "f":
+            if not np.allclose(array, other, rtol=_NEAR_RELATIVE, atol=_NEAR_ABSOLUTE, equal_nan=True):
+                return False
+        elif not np.array_equal(array, other):
+            return False
+    return True
