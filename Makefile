@@ -43,7 +43,7 @@ test-unit: $(VENV)/.dev ## no sockets, fakes only
 	$(RUN) -m pytest tests/unit -q -n 2
 
 test-contract: $(VENV)/.dev ## the runtimes against the real thing (starts H2O)
-	$(RUN) -m pytest tests/contract -q
+	$(RUN) -m pytest tests/contract -q -n 2 --dist loadgroup
 
 test-integration: $(VENV)/.dev ## real Redis and SQL: migrations, claim races, fencing, the janitor
 	$(RUN) -m pytest tests/integration -q -n 4
