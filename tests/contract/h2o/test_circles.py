@@ -66,7 +66,9 @@ def test_everything_is_explained_as_table_and_picture(trained: tuple[FakeJobCont
     for part in parts:
         assert job.artifacts[f"{part}.json"][1] == "application/json"
         assert job.artifacts[f"{part}.png"][0].read_bytes().startswith(b"\x89PNG")
-    assert sorted(name for names in result.artifacts.values() for name in names) == sorted(job.artifacts)
+    named = {name for names in result.artifacts.values() for name in names} | set(result.kept_models.values())
+    assert named == set(job.artifacts)
+    assert len(result.kept_models) == 2
 
 
 def test_tables_hold_what_the_pictures_show(trained: tuple[FakeJobContext, AutoMLResult]) -> None:
