@@ -27,6 +27,18 @@ Queued = Callable[..., str]
 _POSTGRES_URL = "TURNOUT_TEST_POSTGRES_URL"
 
 
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """What is about processes alone runs on SQLite only."""
+    left = [item for item in items if not (item.get_closest_marker("processes_alone") and _wants_postgres(item))]
+    config.hook.pytest_deselected(items=[item for item in items if item not in left])
+    items[:] = left
+
+
+def _wants_postgres(item: pytest.Item) -> bool:
+    callspec = getattr(item, "callspec", None)
+    return callspec is not None and callspec.params.get("database") == "postgres"
+
+
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Say which databases were tested; at the end, where a quiet run says it too."""
     terminalreporter.write_line(f"databases: SQLite {sqlite3.sqlite_version}, {_postgres_in_words()}")

@@ -18,6 +18,8 @@ from tests.integration.worker_process import Workers, runners_of
 from tests.servers import ValkeyServer
 from tests.waiting import until
 
+pytestmark = pytest.mark.processes_alone
+
 UNKNOWN = "01a00000-0000-7000-8000-000000000000"
 
 

@@ -16,6 +16,8 @@ from tests.processes import lives
 from tests.servers import ValkeyServer
 from tests.waiting import until
 
+pytestmark = pytest.mark.processes_alone
+
 KIND = "misbehave_badly"
 # The last one alone has to be killed.
 HOWS = ("sleep", "spin in C", "wait for a socket", "ignore SIGTERM")

@@ -17,6 +17,8 @@ pytest.importorskip("transformers")
 
 from tests.models.shelf import Shelf
 
+pytestmark = pytest.mark.processes_alone
+
 TEXT = "the cat sat on the mat ."
 SPECS: dict[str, dict[str, Any]] = {
     "classify_text": {"model": "mood", "texts": [TEXT]},

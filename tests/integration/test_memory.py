@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import pytest
+
 from db.engine import Database
 from db.jobs import attempts_of
 from db.rows import JobRow
@@ -11,6 +13,8 @@ from tests.integration.rows import ask, job_row, shift, story, wait_for
 from tests.integration.worker_process import Workers, runners_of
 from tests.processes import pid_lives
 from tests.waiting import until
+
+pytestmark = pytest.mark.processes_alone
 
 KIND = "misbehave_badly"
 LIMIT = 300_000_000

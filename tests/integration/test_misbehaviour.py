@@ -17,6 +17,8 @@ from tests.processes import lives
 from tests.servers import ValkeyServer
 from tests.waiting import until
 
+pytestmark = pytest.mark.processes_alone
+
 KIND = "misbehave_badly"
 
 

@@ -5,11 +5,15 @@ from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
 
+import pytest
+
 from db.engine import Database
 from db.states import Reason, State
 from tests.integration.rows import wait_for
 from tests.integration.worker_process import Workers
 from tests.unit.inference.model_files import make_model
+
+pytestmark = pytest.mark.processes_alone
 
 TOKENS = {"input_ids": [[101, 102]], "attention_mask": [[1, 1]], "token_type_ids": [[0, 0]]}
 

@@ -13,6 +13,8 @@ from tests.integration.rows import ask, causes, job_row, story, wait_for
 from tests.integration.worker_process import Workers, runners_of
 from tests.waiting import until
 
+pytestmark = pytest.mark.processes_alone
+
 Submitted = Callable[..., str]
 KIND = "share_runner"
 

@@ -16,6 +16,8 @@ from tests.processes import lives
 from tests.servers import ValkeyServer
 from tests.waiting import until
 
+pytestmark = pytest.mark.processes_alone
+
 KIND = "misbehave_badly"
 # Longer than a worker is waited for.
 NEVER = "600"
