@@ -12,8 +12,9 @@ from db.jobs import leaderboard_of
 from db.rows import JobRow
 from tasks.tabular import TableTraining
 
-# Of the metrics on test rows; of all others less is better.
+# Of the metrics on test rows; of all others less is better, where there is a target.
 _HIGHER_IS_BETTER = frozenset({"auc", "aucpr", "accuracy", "r2"})
+_UNSUPERVISED = "unsupervised"
 
 
 class ComparedItem(BaseModel):
@@ -38,7 +39,7 @@ class ComparedItem(BaseModel):
 
 class ComparedMetric(BaseModel):
     """A metric on the test rows, a value for each item; ``best`` are the places of the best values, none where they
-    can't be compared."""
+    can't be compared, and without a target, where no metric tells it."""
 
     name: str
     values: list[float | None]
@@ -65,7 +66,7 @@ class Comparison(BaseModel):
 @dataclass(frozen=True)
 class Training:
     """A training that succeeded; ``item`` is what was asked for, ``artifact`` the model of it that is meant, the leader
-    if None."""
+    if None. What is compared has a ``model_id``."""
 
     item: str
     job: JobRow
@@ -74,6 +75,16 @@ class Training:
     model: str | None = None
     artifact: str | None = None
 
+    @property
+    def model_id(self) -> str | None:
+        """None where the artifact is none of the models that the training kept."""
+        kept, made = self.result.get("kept_models") or {}, self.result["artifacts"]
+        for model_id, artifact in kept.items():
+            if artifact == self.artifact:
+                return str(model_id)
+        of_leader = (None, *made.get("model", ()), *made.get("model_source", ()))
+        return str(self.result["leader"]) if self.artifact in of_leader else None
+
 
 def compare(session: Session, trainings: Sequence[Training]) -> Comparison:
     items = [_item(session, training) for training in trainings]
@@ -81,6 +92,7 @@ def compare(session: Session, trainings: Sequence[Training]) -> Comparison:
     untested = [
         f"{one.item} ({one.model_id}) was not measured on the test rows." for one in items if not one.test_metrics
     ]
+    unjudged = bool(caveats) or any(one.problem == _UNSUPERVISED for one in items)
     names = list(dict.fromkeys(name for one in items for name in one.test_metrics))
     values = [[one.test_metrics.get(name) for one in items] for name in names]
     return Comparison(
@@ -88,7 +100,7 @@ def compare(session: Session, trainings: Sequence[Training]) -> Comparison:
         comparable=not caveats,
         caveats=[*caveats, *untested],
         metrics=[
-            ComparedMetric(name=name, values=row, best=[] if caveats else _best(name, row))
+            ComparedMetric(name=name, values=row, best=[] if unjudged else _best(name, row))
             for name, row in zip(names, values, strict=True)
         ],
         options=_differing(trainings),
@@ -97,7 +109,7 @@ def compare(session: Session, trainings: Sequence[Training]) -> Comparison:
 
 def _item(session: Session, training: Training) -> ComparedItem:
     result, job = training.result, training.job
-    model_id = _model_id(training)
+    model_id = training.model_id or ""
     board = leaderboard_of(session, job.id)
     entry = next((row for row in (board[1] if board else ()) if row.model_id == model_id), None)
     is_leader = model_id == result["leader"]
@@ -116,15 +128,6 @@ def _item(session: Session, training: Training) -> ComparedItem:
         test_metrics=result["test_metrics"] if is_leader else {},
         leaderboard_metrics={} if entry is None else entry.metrics,
     )
-
-
-def _model_id(training: Training) -> str:
-    if training.artifact is not None:
-        kept = training.result.get("kept_models") or {}
-        for model_id, artifact in kept.items():
-            if artifact == training.artifact:
-                return str(model_id)
-    return str(training.result["leader"])
 
 
 def _best(name: str, values: Sequence[float | None]) -> list[int]:

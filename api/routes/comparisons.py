@@ -75,7 +75,10 @@ def _of_job(
             f"Job {job.id} is {job.state}; only trainings that succeeded can be compared.",
             state=job.state,
         )
-    return Training(item, job, _spec(services, job), job.result, model, artifact)
+    training = Training(item, job, _spec(services, job), job.result, model, artifact)
+    if training.model_id is None:
+        raise _refused(f"{model} is {artifact} of job {job.id}, which is none of the models that the job kept.")
+    return training
 
 
 def _spec(services: Services, job: JobRow) -> TableTraining:

@@ -26,7 +26,9 @@ class Trainer:
         self._client = client
         self._worker = HandWorker(serving.services.database, serving.services.store, "h2o", ("train_automl",))
 
-    def train(self, table: str, *, auc: float = 0.9, rows: int = 20, **spec: object) -> str:
+    def train(
+        self, table: str, *, auc: float = 0.9, rows: int = 20, result: dict[str, Any] | None = None, **spec: object
+    ) -> str:
         body = {"kind": "train_automl", "spec": {"dataset": {"file": table}, "target": "y", "max_models": 2, **spec}}
         answer = self._client.post("/v1/jobs", json=body)
         assert answer.status_code == 202, answer.json()
@@ -35,19 +37,20 @@ class Trainer:
         self._worker.board(token, ("GBM_2", auc - 0.01), ("GLM_1", 0.5), complete=True)
         self._worker.save(token, "model.zip", b"m")
         self._worker.save(token, "model_GLM_1.zip", b"n")
-        self._worker.succeed(
-            token,
-            problem="classification",
-            rows={"train": 80, "test": rows},
-            leader="GBM_2",
-            leader_algo="GBM",
-            sort_metric="auc",
-            models=2,
-            test_metrics={"auc": auc, "logloss": 1 - auc},
-            runs=1,
-            artifacts={},
-            kept_models=KEPT,
-        )
+        self._worker.save(token, "report.html", b"r")
+        known = {
+            "problem": "classification",
+            "rows": {"train": 80, "test": rows},
+            "leader": "GBM_2",
+            "leader_algo": "GBM",
+            "sort_metric": "auc",
+            "models": 2,
+            "test_metrics": {"auc": auc, "logloss": 1 - auc},
+            "runs": 1,
+            "artifacts": {"model": ["model.zip"], "report": ["report.html"]},
+            "kept_models": KEPT,
+        }
+        self._worker.succeed(token, **(known | (result or {})))
         return job_id
 
 
@@ -139,4 +142,14 @@ def test_what_can_not_be_compared(client: TestClient, serving: Serving, trainer:
     assert "neither job:ID nor model:NAME/VERSION" in refused("rubbish")[1]
     client.post("/v1/models", json={"name": "file", "source": {"file": table}})
     assert "made by no training" in refused("model:file")[1]
+    client.post("/v1/models", json={"name": "page", "source": {"job": one, "artifact": "report.html"}})
+    assert f"page/1 is report.html of job {one}, which is none of the models" in refused("model:page")[1]
     assert client.get("/v1/comparison", params={"item": [f"job:{one}"]}).status_code == 422
+
+
+def test_without_a_target_nothing_is_called_better(client: TestClient, trainer: Trainer, table: str) -> None:
+    said = {"problem": "unsupervised", "test_metrics": {"tot_withinss": 5.0, "betweenss": 1.0}}
+    one, two = trainer.train(table, result=said), trainer.train(table, result=said, max_models=3)
+    found = compared(client, f"job:{one}", f"job:{two}")
+    assert found["comparable"]
+    assert [(metric["name"], metric["best"]) for metric in found["metrics"]] == [("tot_withinss", []), ("betweenss", [])]
