@@ -124,6 +124,23 @@ def test_a_process_that_fails_or_never_ends(monkeypatch: pytest.MonkeyPatch, pro
         asyncio.run(ended(monkeypatch, program))
 
 
+def test_a_process_that_is_killed_leaves_nothing(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr("api.lookers.SECONDS", 2.0)
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    told = tmp_path / "told"
+    program = f"""
+import pathlib, tempfile, time
+made = pathlib.Path(tempfile.mkdtemp(), "unpacked")
+made.write_text("much")
+pathlib.Path({str(told)!r}).write_text(str(made))
+time.sleep(60)
+"""
+    with pytest.raises(LookFailed, match="took more"):
+        asyncio.run(ended(monkeypatch, program))
+    made = Path(told.read_text())
+    assert tmp_path in made.parents and not made.exists()
+
+
 def test_the_process_has_no_secrets(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TURNOUT_DATABASE_URL", "postgresql://secret")
     with pytest.raises(LookFailed, match="KeyError: 'TURNOUT_DATABASE_URL'"):
