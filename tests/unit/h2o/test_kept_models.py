@@ -15,8 +15,10 @@ from workers.runtimes.h2o_automl.client import H2OClient
 from workers.runtimes.h2o_automl.failures import H2OError
 from workers.runtimes.h2o_automl.kept_models import Wanted, artifact_name, choose, keep_models
 from workers.runtimes.h2o_automl.outcome import conclude_saved
+from workers.runtimes.h2o_automl.run_ranking import Ranking
 from workers.runtimes.h2o_automl.run_state import RunState, SavedModel
 from workers.runtimes.h2o_automl.table_check import CheckedData
+from workers.runtimes.h2o_automl.tables import Table
 
 IDS = ["StackedEnsemble_All_1", "StackedEnsemble_Best_1", "GBM_1", "XGBoost_1", "GLM_1"]
 BOARD = [LeaderboardEntry(model_id=name, algo=name.split("_")[0], metrics={"auc": 0.5}) for name in IDS]
@@ -73,6 +75,17 @@ def test_those_of_earlier_runs_are_there_too(job: FakeJobContext) -> None:
     earlier = SavedModel(1, "GBM_1", "GBM", "model_run_1.zip", "auc", 0.5)
     assert keep(models, job, 3, (earlier,))["GBM_1"] == "model_run_1.zip"
     assert models.asked == [IDS[1]]
+
+
+def test_models_of_all_runs_are_kept_by_their_rank_on_the_test_rows(job: FakeJobContext) -> None:
+    brought = LeaderboardEntry(model_id="DRF_1", algo="DRF", metrics={})
+    unread = LeaderboardEntry(model_id="GAM_1", algo="GAM", metrics={})
+    order = ("XGBoost_1", "GBM_1", "DRF_1", *IDS[:2])
+    ranking = Ranking(Table("", "", [], []), order, BOARD[3], None, (brought, unread))
+    entries = ranking.of_all(BOARD)
+    # What could not be ranked is the worst.
+    assert [entry.model_id for entry in entries] == [*order, "GLM_1", "GAM_1"]
+    assert list(keep_models(cast(H2OClient, Models()), job, 2, entries)) == ["XGBoost_1", "GBM_1"]
 
 
 def test_together_they_have_a_limit(job: FakeJobContext, monkeypatch: pytest.MonkeyPatch) -> None:

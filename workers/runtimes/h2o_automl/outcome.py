@@ -107,7 +107,8 @@ def conclude_saved(job: JobContext, data: CheckedData, state: RunState) -> Train
 
 
 def _rank(client: H2OClient, job: JobContext, spec: TableTraining, trained: Trained) -> tuple[Trained, Table]:
-    """The training with the models of earlier runs in its view, the best of all first and saved; and their ranking."""
+    """The training with the models of earlier runs in its view, all in the order of the test rows, the best saved; and
+    their ranking."""
     view, state = trained.view, trained.state
     ranking = rank_runs(client, job, state, view.entries, spec.weights_column)
     said = f"Run {ranking.saved.run if ranking.saved else state.run} made the best of all models on the test rows"
@@ -118,9 +119,7 @@ def _rank(client: H2OClient, job: JobContext, spec: TableTraining, trained: Trai
         mojo = job.scratch / "best.zip"
         download_model(client, ranking.best.model_id, mojo)
         job.save_artifact(MODEL_ARTIFACT, mojo, "application/zip")
-    known = {entry.model_id: entry for entry in (*ranking.brought, *view.entries)}
-    best = known.pop(ranking.best.model_id)
-    view = replace(view, sort_metric=state.saved[-1].sort_metric, entries=(best, *known.values()))
+    view = replace(view, sort_metric=state.saved[-1].sort_metric, entries=ranking.of_all(view.entries))
     return replace(trained, view=view, warnings=(*trained.warnings, f"{said}.")), ranking.table
 
 

@@ -22,12 +22,21 @@ _Contender = tuple[int, SavedModel | None, LeaderboardEntry]
 
 @dataclass(frozen=True)
 class Ranking:
-    """``table`` has all ranked models; ``best`` is the first, with the saved model it is if an earlier run made it."""
+    """``table`` has all ranked models, and ``order`` their ids; ``best`` is the first, with the saved model it is if an
+    earlier run made it."""
 
     table: Table
+    order: tuple[str, ...]
     best: LeaderboardEntry
     saved: SavedModel | None
     brought: tuple[LeaderboardEntry, ...]
+
+    def of_all(self, newest: Sequence[LeaderboardEntry]) -> tuple[LeaderboardEntry, ...]:
+        """The newest run's and the earlier runs' models, best first; those that were not ranked come last, as they
+        came."""
+        known = {entry.model_id: entry for entry in (*newest, *self.brought)}
+        ranked = [known.pop(model_id) for model_id in self.order]
+        return (*ranked, *known.values())
 
 
 def best_saved(models: Sequence[SavedModel]) -> SavedModel:
@@ -61,7 +70,8 @@ def rank_runs(
     # The sort is stable, so among equals the earlier run's model, which had more time, is kept.
     scored.sort(key=lambda found: _place(sort_metric, found[2].metrics.get(sort_metric)))
     _run, saved, best = scored[0]
-    return Ranking(_table(scored, sort_metric), best, saved, tuple(entry for _model, entry in brought))
+    order = tuple(entry.model_id for _run, _model, entry in scored)
+    return Ranking(_table(scored, sort_metric), order, best, saved, tuple(entry for _model, entry in brought))
 
 
 def _place(sort_metric: str, score: float | None) -> tuple[bool, float]:
