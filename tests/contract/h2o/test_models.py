@@ -146,6 +146,7 @@ def test_without_a_target_there_are_metrics_a_model_and_an_explanation(
     assert set(job.boards[-1].entries[0].metrics) == (metrics or {"explained_variance"})
     assert result.explanation_missing == []
     assert job.artifacts[f"{part}.png"][0].read_bytes().startswith(b"\x89PNG")
+    assert f"tables.{part}.parquet" in job.artifacts
     rows = job.artifact_json(f"{part}.json")["rows"]
     if algo == "KMeans":
         assert sum(row[1] for row in rows) == result.rows["test"]

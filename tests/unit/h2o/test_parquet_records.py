@@ -41,6 +41,26 @@ def test_columns_have_the_types_of_their_values() -> None:
             ["GLM_1", None],
             {"model": "GLM_1", "other_model": "GBM_1", "correlation": None},
         ),
+        (
+            "principal_components",
+            ["column", "pc1"],
+            ["x", 0.5],
+            {"column": "x", "component": "pc1", "weight": 0.5},
+        ),
+        # A feature may be called like what is said of the cluster.
+        (
+            "clusters",
+            ["cluster", "rows", "within_cluster_sum_of_squares", "rows"],
+            [1, 20, 3.5, "red"],
+            {
+                "cluster": 1,
+                "rows": 20,
+                "within_cluster_sum_of_squares": 3.5,
+                "feature": "rows",
+                "value": "red",
+                "value_number": None,
+            },
+        ),
         ("roc", ["threshold", "fpr"], [0.5, None], {"threshold": 0.5, "fpr": None}),
         (
             "shap_summary",

@@ -62,7 +62,7 @@ def explain(job: JobContext, subject: Subject, report: Callable[[float, str], No
                     _save(job, made, part, found.table, picture)
                     tables.setdefault(part.role, []).append((part.feature, found.table))
     for role, of_role in tables.items():
-        _save_records(job, made, role, of_role)
+        save_records(job, made, role, of_role)
     return made
 
 
@@ -98,7 +98,8 @@ def _save(job: JobContext, made: Explanation, part: Part, table: Table, picture:
     made.pictures.append(Picture(part.role, table, picture))
 
 
-def _save_records(job: JobContext, made: Explanation, role: str, tables: Sequence[tuple[str, Table]]) -> None:
+def save_records(job: JobContext, made: Explanation, role: str, tables: Sequence[tuple[str, Table]]) -> None:
+    """Keep all tables of one role, each with the feature that it is about or nothing, as one Parquet file."""
     name = records_artifact(role)
     try:
         content = records(role, tables)

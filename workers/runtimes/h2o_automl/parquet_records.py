@@ -15,12 +15,14 @@ from workers.runtimes.h2o_automl.automl_view import number
 from workers.runtimes.h2o_automl.tables import Table
 
 PARQUET_TYPE = "application/vnd.apache.parquet"
-# What the rows, the columns and the cells of a table are that is a matrix.
-_MATRICES = {
+# What the rows, the columns and the cells of a table are that is a matrix; what is said of a row before them stays.
+_MATRICES: dict[str, tuple[str, ...]] = {
     "confusion_matrix": ("actual", "predicted", "rows"),
     "variable_importance": ("feature", "model", "importance"),
     "model_correlation": ("model", "other_model", "correlation"),
     "partial_dependence_models": ("value", "model", "mean_response"),
+    "principal_components": ("column", "component", "weight"),
+    "clusters": ("cluster", "rows", "within_cluster_sum_of_squares", "feature", "value"),
 }
 # Where the tables about one feature have its values, under its name.
 _VALUES_AT = {"partial_dependence": 1, "ice": 1}
@@ -67,12 +69,13 @@ def _long_form(role: str, feature: str, table: Table) -> Table:
     return Table(table.title, table.note, columns, rows)
 
 
-def _melted(table: Table, names: tuple[str, str, str]) -> Table:
-    """A row for each cell of a matrix whose first column names its rows."""
+def _melted(table: Table, names: Sequence[str]) -> Table:
+    """A row for each cell of a matrix; all ``names`` but the last two are those of the columns that say its rows."""
+    first = len(names) - 2
     rows: list[list[JsonValue]] = [
-        [name, column, cell]
-        for name, *cells in table.rows
-        for column, cell in zip(table.columns[1:], cells, strict=True)
+        [*row[:first], column, cell]
+        for row in table.rows
+        for column, cell in zip(table.columns[first:], row[first:], strict=True)
     ]
     return Table(table.title, table.note, names, rows)
 

@@ -9,7 +9,7 @@ from tasks.errors import JobCancelled
 from workers.runtimes.h2o_automl.automl_view import number, table_rows
 from workers.runtimes.h2o_automl.client import H2OClient, Json, path_part
 from workers.runtimes.h2o_automl.explained_parts import PART_FAILURES
-from workers.runtimes.h2o_automl.explanation import Explanation
+from workers.runtimes.h2o_automl.explanation import Explanation, save_records
 from workers.runtimes.h2o_automl.pictures.unsupervised import draw_components, draw_scores, draw_standing
 from workers.runtimes.h2o_automl.report import Picture
 from workers.runtimes.h2o_automl.tables import Table
@@ -39,6 +39,7 @@ def explain_unsupervised(
         job.save_artifact(f"{name}.json", table.json(), "application/json")
         job.save_artifact(f"{name}.png", picture, "image/png")
         made.artifacts[name] = [f"{name}.json", f"{name}.png"]
+        save_records(job, made, name, [("", table)])
         made.pictures.append(Picture(name, table, picture))
     return made
 
