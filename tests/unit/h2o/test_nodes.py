@@ -1,5 +1,6 @@
 """A node that is lost is missed, and one that is slow is not."""
 
+import json
 import threading
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from workers.runtimes.h2o_automl.client import LONG_READ_SECONDS, H2OClient
 from workers.runtimes.h2o_automl.connection import ClusterAddress, ClusterSource, FixedCluster, KeptCluster
 from workers.runtimes.h2o_automl.nodes import NodeLost, Nodes
 from workers.runtimes.h2o_automl.overseen import overseen
+from workers.runtimes.h2o_automl.run_state import RunState
 from workers.runtimes.h2o_automl.runtime import H2OAutoMLRuntime
 
 ADDRESS = ClusterAddress("http://cluster", "u", "p")
@@ -202,3 +204,20 @@ def test_a_keeper_replaces_its_cluster_soon_or_not_at_all(
     monkeypatch.setattr(runtime, "CLUSTER_PATIENCE_SECONDS", 0.0)
     with pytest.raises(ClusterLost, match="There is no H2O cluster"):
         H2OAutoMLRuntime(KeptCluster(tmp_path / "cluster.json"))._connect(FakeJobContext(tmp_path))
+
+
+@pytest.mark.parametrize("cluster_id", ["1", "2"])
+def test_what_lies_in_a_cluster_that_is_only_slow_is_freed_later(
+    server: Server, tmp_path: Path, cluster_id: str
+) -> None:
+    server.said = cloud(0, 30)
+    file = tmp_path / "cluster.json"
+    said = {"url": "http://c", "user": "u", "password": "p", "cluster_id": "1", "outside_bytes": None}
+    file.write_text(json.dumps(said))
+    left = RunState("j", "y", 1, cluster_id).document()
+    if cluster_id == "1":
+        with pytest.raises(NodeLost):
+            H2OAutoMLRuntime(KeptCluster(file)).clean_up(left)
+    else:
+        H2OAutoMLRuntime(KeptCluster(file)).clean_up(left)
+        assert server.asked == 0

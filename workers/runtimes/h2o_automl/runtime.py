@@ -64,15 +64,12 @@ class H2OAutoMLRuntime:
 
     def clean_up(self, checkpoint: Document) -> None:
         state = RunState.from_document(checkpoint)
-        if self._source.locate() is None:
+        address = self._source.locate()
+        if address is None or address.cluster_id not in (None, state.cluster_id):
+            # What was in a cluster that the keeper ended is gone with it.
             return
-        try:
-            client = H2OClient(self._source, _unguarded)
-        except ClusterLost:
-            if isinstance(self._source, KeptCluster):
-                return
-            # An external cluster that doesn't answer may come back with everything in it.
-            raise
+        # One that doesn't answer may come back with everything in it, the claim of its room too.
+        client = H2OClient(self._source, _unguarded)
         try:
             if client.cluster_id == state.cluster_id:
                 with doing("the clean-up"):
