@@ -38,7 +38,9 @@ class _Trainable:
     def remove(self) -> set[str]:
         remove_key(self._client, self._key)
         # GAM and RuleFit leave the models that they are made of, under names of H2O's.
-        for model in self._client.get("/3/Models")["models"]:
+        # Without these the answer has all that every model of every job ever said of itself.
+        left_out = {"_exclude_fields": "models/output,models/parameters"}
+        for model in self._client.get("/3/Models", params=left_out)["models"]:
             frame = (model.get("data_frame") or {}).get("name") or ""
             if self._keys.prefix in frame or self._keys.prefix in model["model_id"]["name"]:
                 remove_key(self._client, model["model_id"]["name"])
