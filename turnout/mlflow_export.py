@@ -20,7 +20,8 @@ from turnout.steps import Plan, Work
 DEFAULT_EXPERIMENT = "turnout"
 _JOB_ID = "turnout.job_id"
 _STATUS = {"succeeded": "FINISHED", "failed": "FAILED", "cancelled": "KILLED"}
-_KEPT = frozenset({"model.zip", "report.html"})
+# Of the algorithms that H2O makes no MOJO of, the model is its Java source.
+_KEPT = frozenset({"model.zip", "model.java", "report.html"})
 # MLflow's own limits.
 _LONGEST_VALUE = 6000
 _LONGEST_TAG = 5000

@@ -38,6 +38,7 @@ def job_id(client: Client, worker: HandWorker) -> str:
     token = worker.start(job.id)
     worker.board(token, ("GBM_2", 0.9), ("GLM_1", 0.8), complete=True)
     worker.save(token, "model.zip", b"model", "application/zip")
+    worker.save(token, "model.java", b"model", "text/x-java")
     worker.save(token, "roc.png", b"picture", "image/png")
     worker.save(token, "event_log.json", b"[]", "application/json")
     worker.succeed(token, leader="GBM_2", sort_metric="auc", test_metrics={"auc": 0.91, "logloss": None})
@@ -69,7 +70,7 @@ def test_a_job_becomes_one_run_however_often(client: Client, job_id: str, store:
     tracking = mlflow.MlflowClient(store)
     assert len(tracking.get_metric_history(first, "auc")) == 1
     files = {file.path for file in tracking.list_artifacts(first)}
-    assert files == {"model.zip", "roc.png", "leaderboard.csv"}
+    assert files == {"model.zip", "model.java", "roc.png", "leaderboard.csv"}
     board = Path(tracking.download_artifacts(first, "leaderboard.csv")).read_text()
     assert board.splitlines()[1].startswith("1,GBM_2,GBM,0.9,")
 
