@@ -152,4 +152,7 @@ def test_without_a_target_nothing_is_called_better(client: TestClient, trainer: 
     one, two = trainer.train(table, result=said), trainer.train(table, result=said, max_models=3)
     found = compared(client, f"job:{one}", f"job:{two}")
     assert found["comparable"]
-    assert [(metric["name"], metric["best"]) for metric in found["metrics"]] == [("tot_withinss", []), ("betweenss", [])]
+    assert [(metric["name"], metric["best"]) for metric in found["metrics"]] == [
+        ("tot_withinss", []),
+        ("betweenss", []),
+    ]

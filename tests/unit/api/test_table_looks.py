@@ -138,7 +138,8 @@ time.sleep(60)
     with pytest.raises(LookFailed, match="took more"):
         asyncio.run(ended(monkeypatch, program))
     made = Path(told.read_text())
-    assert tmp_path in made.parents and not made.exists()
+    assert tmp_path in made.parents
+    assert not made.exists()
 
 
 def test_the_process_has_no_secrets(monkeypatch: pytest.MonkeyPatch) -> None:
