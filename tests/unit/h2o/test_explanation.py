@@ -9,6 +9,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
+from tasks.contracts import LeaderboardEntry
 from tasks.errors import ClusterLost, JobCancelled, JobOutOfMemory
 from tasks.tabular import ConfusionMatrix
 from tests.fakes.job_context import FakeJobContext, LeaseLost
@@ -21,9 +22,9 @@ from workers.runtimes.h2o_automl.leader_quality import confusion_table
 from workers.runtimes.h2o_automl.model_agreement import pearson, same_label_share
 from workers.runtimes.h2o_automl.pictures.curves import draw_dependence, draw_roc
 from workers.runtimes.h2o_automl.pictures.matrices import draw_agreement, draw_confusion, draw_importance
-from workers.runtimes.h2o_automl.tables import Table, short_model, slug
+from workers.runtimes.h2o_automl.tables import Table, short_model, short_models, slug
 from workers.runtimes.h2o_automl.test_frame import Column
-from workers.runtimes.h2o_automl.variable_importance import feature_of
+from workers.runtimes.h2o_automl.variable_importance import feature_of, importances
 
 TABLE = Table("t", "n", ["a", "b"], [["x", 1], ["y", None]])
 
@@ -42,6 +43,37 @@ def test_names_stay_apart_in_file_names() -> None:
 @pytest.mark.parametrize("time", ["143252", "01212"])
 def test_models_are_shown_without_what_they_share(time: str) -> None:
     assert short_model(f"GBM_grid_1_AutoML_1_20261123_{time}_model_2") == "GBM_grid_1_model_2"
+
+
+def test_models_of_several_runs_stay_apart() -> None:
+    job = f"job_{'0' * 32}"
+    assert short_models(["GBM_1_AutoML_1_20261123_143252", "GLM_1_AutoML_1_20261123_143252"]) == ["GBM_1", "GLM_1"]
+    assert short_models(["GBM_1_AutoML_1_20261123_143252", "GBM_1_AutoML_1_20261123_90101"]) == [
+        "GBM_1_20261123_143252",
+        "GBM_1_20261123_90101",
+    ]
+    assert short_models([f"GBM_{job}_r{run}_grid_model_1" for run in (1, 2)]) == [
+        "GBM_r1_grid_model_1",
+        "GBM_r2_grid_model_1",
+    ]
+
+
+def test_importances_of_several_runs_stay_apart() -> None:
+    ids = [f"GBM_1_AutoML_1_20261123_{time}" for time in ("143252", "153252")]
+    columns = [{"name": name} for name in ("variable", "percentage")]
+
+    def answer(share: float) -> dict[str, object]:
+        data = [["x", "z"], [share, 1 - share]]
+        return {"models": [{"output": {"variable_importances": {"columns": columns, "data": data}}}]}
+
+    client = FakeClient(
+        {f"GET /3/Models/{ids[0]}": lambda: answer(0.8), f"GET /3/Models/{ids[1]}": lambda: answer(0.5)}
+    )
+    entries = [LeaderboardEntry(model_id=one, algo="GBM", metrics={}) for one in ids]
+    assert importances(client.as_client, entries, ["x", "z"]) == {
+        "GBM_1_20261123_143252": {"x": 1.0, "z": pytest.approx(0.25)},
+        "GBM_1_20261123_153252": {"x": 1.0, "z": 1.0},
+    }
 
 
 def test_agreement_of_labels_is_the_share_of_equal_ones() -> None:

@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tasks.contracts import LeaderboardEntry
-from workers.runtimes.h2o_automl.tables import Table, short_model
+from workers.runtimes.h2o_automl.tables import Table, short_models
 from workers.runtimes.h2o_automl.test_frame import TestFrame
 
 MOST_MODELS = 20
@@ -25,7 +25,7 @@ def model_agreement(
         return None
     predictions = frame.predictions([entry.model_id for entry in shown], scratch)
     matrix = same_label_share(predictions) if classification else pearson(predictions)
-    names = [short_model(entry.model_id) for entry in shown]
+    names = short_models([entry.model_id for entry in shown])
     meaning = (
         "Share of test rows with the same predicted label" if classification else "Pearson correlation of predictions"
     )

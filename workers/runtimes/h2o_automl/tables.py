@@ -5,6 +5,7 @@ import hashlib
 import io
 import json
 import re
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -13,6 +14,8 @@ from pydantic import JsonValue
 from workers.runtimes.h2o_automl.keys import AUTOML_TAG, JOB_TAG
 
 MOST_SLUG_CHARACTERS = 60
+# What the runs of a job have in common of their tags.
+_SHARED = re.compile(r"_(AutoML_\d+_(?=\d{8}_)|job_[0-9a-f]{32}_(?=r\d))")
 
 
 @dataclass(frozen=True)
@@ -47,6 +50,15 @@ def slug(name: str) -> str:
 def short_model(model_id: str) -> str:
     """A model's id without the AutoML's number and date, or the job's id, which all models of a leaderboard share."""
     return re.sub(f"_({AUTOML_TAG.pattern}|{JOB_TAG.pattern})", "", model_id)
+
+
+def short_models(model_ids: Sequence[str]) -> list[str]:
+    """Their short ids, with the AutoML's date or the job's run where models of several runs share one."""
+    short = Counter(map(short_model, model_ids))
+    return [
+        short_model(model_id) if short[short_model(model_id)] == 1 else _SHARED.sub("_", model_id)
+        for model_id in model_ids
+    ]
 
 
 def truncated(text: str, length: int = 34) -> str:

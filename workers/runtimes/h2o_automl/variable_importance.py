@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from tasks.contracts import LeaderboardEntry
 from workers.runtimes.h2o_automl.automl_view import number, table_rows
 from workers.runtimes.h2o_automl.client import H2OClient, path_part
-from workers.runtimes.h2o_automl.tables import Table, short_model
+from workers.runtimes.h2o_automl.tables import Table, short_models
 
 MOST_MODELS = 20
 MOST_FEATURES = 20
@@ -21,8 +21,8 @@ def importances(client: H2OClient, entries: Sequence[LeaderboardEntry], features
         if entry.algo != "StackedEnsemble" and len(found) < MOST_MODELS:
             of_model = _importance(client, entry.model_id, features)
             if of_model:
-                found[short_model(entry.model_id)] = of_model
-    return found
+                found[entry.model_id] = of_model
+    return dict(zip(short_models(list(found)), found.values(), strict=True))
 
 
 def ranked(found: Importances, features: Sequence[str]) -> list[str]:

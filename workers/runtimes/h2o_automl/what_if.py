@@ -18,7 +18,7 @@ from pydantic import JsonValue
 from tasks.contracts import LeaderboardEntry
 from workers.runtimes.h2o_automl.automl_view import number
 from workers.runtimes.h2o_automl.changed_rows import MOST_CELLS, given_columns, predict_rows
-from workers.runtimes.h2o_automl.tables import Table, short_model
+from workers.runtimes.h2o_automl.tables import Table, short_models
 from workers.runtimes.h2o_automl.test_frame import Column, TestFrame
 
 MOST_FEATURES = 50
@@ -133,7 +133,7 @@ def models_table(answers: Answers, place: int) -> Table:
     return Table(
         f"Partial dependence on {feature.name} across models",
         f"Mean prediction over {answers.responses.shape[3]} test rows when {feature.name} is set to each value.",
-        [feature.name, *map(short_model, answers.models)],
+        [feature.name, *short_models(answers.models)],
         [[_value(feature, point), *map(float, means[:, index])] for index, point in enumerate(points)],
     )
 

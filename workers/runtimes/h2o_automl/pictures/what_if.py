@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
 
 from workers.runtimes.h2o_automl.pictures.canvas import LINE_COLOURS, draw, legend_below, open_frame
-from workers.runtimes.h2o_automl.tables import short_model, truncated
+from workers.runtimes.h2o_automl.tables import short_model, short_models, truncated
 from workers.runtimes.h2o_automl.test_frame import Column
 from workers.runtimes.h2o_automl.what_if import Answers
 
@@ -49,12 +49,13 @@ def draw_models(answers: Answers, place: int, answer: str) -> bytes:
             _name_levels(axes, points, f"mean {answer}")
         else:
             places = _name_numbers(axes, feature, points, f"mean {answer}")
-        for number, (model, mean, colour) in enumerate(zip(answers.models, means, LINE_COLOURS, strict=False)):
+        named = zip(short_models(answers.models), means, LINE_COLOURS, strict=False)
+        for number, (model, mean, colour) in enumerate(named):
             if feature.levels:
                 shift = (number - (len(means) - 1) / 2) * 0.14
-                axes.scatter(mean, np.arange(len(points)) + shift, s=26, color=colour, label=short_model(model))
+                axes.scatter(mean, np.arange(len(points)) + shift, s=26, color=colour, label=model)
             else:
-                axes.plot(places, mean, color=colour, linewidth=2, marker="o", markersize=4, label=short_model(model))
+                axes.plot(places, mean, color=colour, linewidth=2, marker="o", markersize=4, label=model)
         legend_below(axes)
 
     title = f"Partial dependence on {truncated(feature.name, 40)} across models"
