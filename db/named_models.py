@@ -140,7 +140,9 @@ def delete_versions(session: Session, rows: Sequence[ModelVersionRow]) -> None:
     """What they stand for is left alone. Raises ``ModelInUse``."""
     ids = [row.id for row in rows]
     # Whoever submits a job with a version locks its row first: one of the two sees the other.
-    session.scalars(select(ModelVersionRow.id).where(ModelVersionRow.id.in_(ids)).with_for_update()).all()
+    # On PostgreSQL it and one that names several of them would deadlock without a common order.
+    locked = select(ModelVersionRow.id).where(ModelVersionRow.id.in_(ids)).order_by(ModelVersionRow.id)
+    session.scalars(locked.with_for_update()).all()
     user = session.execute(
         select(JobRow.id, ModelVersionRow.version)
         .join(JobModelRow, JobModelRow.job_id == JobRow.id)
