@@ -14,7 +14,8 @@ from db.jobs import artifact_named, find
 from db.named_models import Content, NewVersion
 from db.rows import ModelVersionRow
 from db.states import State
-from tasks.contracts import LONGEST_MODEL_NAME, MODEL_NAME, ArtifactInput, FileInput, HubModel
+from tasks.contracts import LONGEST_MODEL_NAME, MODEL_NAME, ArtifactInput, FileInput
+from tasks.models import HubModel
 
 _SOURCES = 'Give {"file": id}, {"job": id, "artifact": name}, or {"hub": "org/name", "revision": commit or branch}.'
 

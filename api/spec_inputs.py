@@ -14,8 +14,9 @@ from db.jobs import artifact_named, find, leaderboard_of
 from db.named_models import content_of, find_version
 from db.rows import ModelVersionRow
 from db.states import State
-from tasks.contracts import ArtifactInput, FileInput, Input, JobSpec, ModelInput
+from tasks.contracts import ArtifactInput, FileInput, Frozen, Input, JobSpec, ModelInput
 from tasks.inputs import inputs_of, with_inputs
+from tasks.models import HubModel, NamedModel
 
 _Spec = TypeVar("_Spec", bound=JobSpec)
 
@@ -40,12 +41,12 @@ def file_ids_of(spec: JobSpec) -> list[str]:
 
 def pinned(session: Session, spec: _Spec, owner_id: str) -> _Spec:
     """The spec with the version of each named model, and the artifact of each kept one, so that what is named later
-    can't change what the job reads. What is not there is left for ``missing_inputs``."""
+    can't change what the job reads; where a model of the hub may be, it takes the place of its name. What is not there
+    is left for ``missing_inputs``."""
 
-    def pin(value: Input) -> Input:
-        if isinstance(value, ModelInput) and value.version is None:
-            row = _version(session, owner_id, value.model)
-            return value if row is None else value.model_copy(update={"version": row.version})
+    def pin(value: Input) -> Frozen:
+        if isinstance(value, ModelInput):
+            return _pinned_model(session, value, owner_id)
         if isinstance(value, ArtifactInput) and artifact_named(session, value.job, value.artifact) is None:
             name = kept_models(find(session, value.job, owner_id)).get(value.artifact)
             return value if name is None else value.model_copy(update={"artifact": name})
@@ -88,6 +89,15 @@ def _version(session: Session, owner_id: str, name: str, version: int | None = N
     if wanted not in known:
         known[wanted] = find_version(session, owner_id, name, version)
     return known[wanted]
+
+
+def _pinned_model(session: Session, value: ModelInput, owner_id: str) -> ModelInput | HubModel:
+    row = _version(session, owner_id, value.model, value.version)
+    if row is None:
+        return value
+    if isinstance(value, NamedModel) and row.hub is not None and row.revision is not None:
+        return HubModel(hub=row.hub, revision=row.revision)
+    return value if value.version is not None else value.model_copy(update={"version": row.version})
 
 
 def _model_complaint(session: Session, value: ModelInput, owner_id: str) -> str | None:

@@ -2,9 +2,9 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Literal, Protocol, Self
+from typing import Literal, Protocol
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue, model_validator
+from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
 Document = dict[str, JsonValue]
 StopMode = Literal["cancel", "stop"]
@@ -52,27 +52,6 @@ class ModelInput(Frozen):
 
 
 Input = FileInput | ArtifactInput | ModelInput
-
-
-class HubModel(Frozen):
-    """A model of the Hugging Face hub, at one of its revisions."""
-
-    hub: str = Field(
-        pattern=r"^([A-Za-z0-9]([A-Za-z0-9._-]{0,94}[A-Za-z0-9])?/)?[A-Za-z0-9]([A-Za-z0-9._-]{0,94}[A-Za-z0-9])?$",
-        description="The hub's own name for it, such as `org/name`.",
-    )
-    revision: str = Field(
-        pattern=r"^[A-Za-z0-9][A-Za-z0-9._/-]{0,254}$",
-        description="A commit (40 hexadecimal digits), which never changes, or a branch or tag.",
-    )
-
-    @model_validator(mode="after")
-    def _as_the_hub_has_it(self) -> Self:
-        if "--" in self.hub or ".." in self.hub:
-            raise ValueError("the hub has no names with '--' or '..'")
-        if ".." in self.revision or "//" in self.revision or self.revision.endswith(("/", ".lock")):
-            raise ValueError(f"{self.revision!r} is no commit, branch or tag")
-        return self
 
 
 class LeaderboardEntry(Frozen):

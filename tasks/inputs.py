@@ -5,7 +5,7 @@ from typing import TypeVar
 
 from pydantic import BaseModel
 
-from tasks.contracts import ArtifactInput, FileInput, Input, JobSpec, ModelInput
+from tasks.contracts import ArtifactInput, FileInput, Frozen, Input, JobSpec, ModelInput
 
 _Spec = TypeVar("_Spec", bound=JobSpec)
 
@@ -15,7 +15,7 @@ def inputs_of(spec: JobSpec) -> Iterator[tuple[str, Input]]:
     return _walk("spec", spec)
 
 
-def with_inputs(spec: _Spec, replace: Callable[[Input], Input]) -> _Spec:
+def with_inputs(spec: _Spec, replace: Callable[[Input], Frozen]) -> _Spec:
     """The same spec with what ``replace`` answers in the place of each input."""
     changed = _replaced(spec, replace)
     assert isinstance(changed, type(spec))  # noqa: S101 - a copy of a spec is of its class
@@ -36,7 +36,7 @@ def _walk(place: str, value: object) -> Iterator[tuple[str, Input]]:
             yield from _walk(f"{place}.{index}", item)
 
 
-def _replaced(value: object, replace: Callable[[Input], Input]) -> object:
+def _replaced(value: object, replace: Callable[[Input], Frozen]) -> object:
     if isinstance(value, FileInput | ArtifactInput | ModelInput):
         return replace(value)
     if isinstance(value, BaseModel):

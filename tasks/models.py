@@ -9,6 +9,7 @@ The text alone decides what it names, so that it names the same on every worker:
 ``name``             a directory under ``TURNOUT_MODELS`` (also ``dir:name``)
 ``file:ID``          an uploaded file: an archive of such a directory, or a model in one file
 ``job:ID/NAME``      an artifact of another job
+``model:NAME[/V]``   what the job's owner gave that name to; its newest version unless one is said
 ===================  ==========================================================================
 
 Neither paths nor URLs are taken. What a name leads to, and whether it may be loaded, is found out by the worker.
@@ -19,15 +20,16 @@ from typing import Annotated
 
 from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, Tag
 
-from tasks.contracts import ArtifactInput, FileInput, Frozen
+from tasks.contracts import ArtifactInput, FileInput, Frozen, ModelInput
 
 HOW_TO_NAME = (
     'Name a model as "org/name" or "org/name@revision" on the hub, "name" for a directory under TURNOUT_MODELS, '
-    '{"file": id} or {"job": id, "artifact": name}; paths and URLs are not taken.'
+    '"model:name" for one that you gave a name, {"file": id} or {"job": id, "artifact": name}; paths and URLs are not '
+    "taken."
 )
 _SEGMENT = r"[A-Za-z0-9_](?:[A-Za-z0-9_.-]{0,94}[A-Za-z0-9_])?"
 _HUB_ID = re.compile(rf"(?:{_SEGMENT}/)?{_SEGMENT}")
-_REVISION = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_./-]{0,253}[A-Za-z0-9_])?")
+_REVISION = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_./-]{0,253}[A-Za-z0-9_-])?")
 _DIRECTORY = re.compile(_SEGMENT)
 _MODEL_FILE = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_. -]{0,200}(?:/[A-Za-z0-9_-][A-Za-z0-9_. -]{0,200}){0,3}")
 
@@ -39,7 +41,7 @@ def _hub_id(text: str) -> str:
 
 
 def _revision(text: str) -> str:
-    if not _REVISION.fullmatch(text) or ".." in text or "//" in text:
+    if not _REVISION.fullmatch(text) or ".." in text or "//" in text or text.endswith(".lock"):
         raise ValueError(f"{text[:100]!r} is no revision; give a branch, a tag, or a commit of 40 hexadecimal digits.")
     return text
 
@@ -73,6 +75,10 @@ class DirectoryModel(Frozen):
     )
 
 
+class NamedModel(ModelInput):
+    """A named model, where one of the hub may be meant too: that one takes its place when the job is submitted."""
+
+
 def _from_text(value: object) -> object:
     if not isinstance(value, str):
         return value
@@ -89,6 +95,12 @@ def _from_text(value: object) -> object:
         case "job" if "/" in rest:
             job, _slash, artifact = rest.partition("/")
             return {"job": job, "artifact": artifact}
+        case "model":
+            name, slash, version = rest.partition("/")
+            if not slash:
+                return {"model": name}
+            if version.isascii() and version.isdecimal():
+                return {"model": name, "version": int(version)}
     raise ValueError(f"{value[:100]!r} names no model. {HOW_TO_NAME}")
 
 
@@ -99,22 +111,32 @@ def _hub_document(text: str) -> dict[str, str]:
 
 def _sort(value: object) -> str | None:
     """Which of the shapes a document is meant to be, by the field that only that one has."""
-    for shape, field in ((HubModel, "hub"), (DirectoryModel, "directory"), (FileInput, "file"), (ArtifactInput, "job")):
+    for shape, field in _FIELDS:
         if isinstance(value, shape) or (isinstance(value, dict) and field in value):
             return field
     return None
 
 
+_FIELDS: tuple[tuple[type[Frozen], str], ...] = (
+    (HubModel, "hub"),
+    (DirectoryModel, "directory"),
+    (FileInput, "file"),
+    (ArtifactInput, "job"),
+    (NamedModel, "model"),
+)
 _Document = Annotated[
     Annotated[HubModel, Tag("hub")]
     | Annotated[DirectoryModel, Tag("directory")]
     | Annotated[FileInput, Tag("file")]
-    | Annotated[ArtifactInput, Tag("job")],
+    | Annotated[ArtifactInput, Tag("job")]
+    | Annotated[NamedModel, Tag("model")],
     Discriminator(_sort, custom_error_type="not_a_model", custom_error_message=HOW_TO_NAME),
 ]
 ModelRef = Annotated[
     _Document,
-    BeforeValidator(_from_text, json_schema_input_type=str | HubModel | DirectoryModel | FileInput | ArtifactInput),
+    BeforeValidator(
+        _from_text, json_schema_input_type=str | HubModel | DirectoryModel | FileInput | ArtifactInput | NamedModel
+    ),
     Field(description=HOW_TO_NAME),
 ]
 ModelFileName = Annotated[str, AfterValidator(_model_file)]

@@ -16,6 +16,6 @@ class AnswerQuestion(QuestionAnswering):
     kind: Literal["answer_question"] = "answer_question"
 
 
-@kind(queues=(Queue.GPU, Queue.CPU), time_limit=timedelta(hours=1), max_attempts=3, shared=True)
+@kind(queues=(Queue.GPU, Queue.CPU), time_limit=timedelta(hours=1), max_attempts=3, shared=True, fallback=True)
 def run(spec: AnswerQuestion, job: JobContext, hf: HuggingFace) -> Answers:
     return hf.answer_question(spec, job)

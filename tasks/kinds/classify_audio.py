@@ -16,6 +16,6 @@ class ClassifyAudio(AudioClassification):
     kind: Literal["classify_audio"] = "classify_audio"
 
 
-@kind(queues=(Queue.GPU, Queue.CPU), time_limit=timedelta(hours=2), max_attempts=3, shared=True)
+@kind(queues=(Queue.GPU, Queue.CPU), time_limit=timedelta(hours=2), max_attempts=3, shared=True, fallback=True)
 def run(spec: ClassifyAudio, job: JobContext, hf: HuggingFace) -> LabelLists:
     return hf.classify_audio(spec, job)

@@ -16,6 +16,6 @@ class ClassifyImage(ImageClassification):
     kind: Literal["classify_image"] = "classify_image"
 
 
-@kind(queues=(Queue.GPU, Queue.CPU), time_limit=timedelta(hours=2), max_attempts=3, shared=True)
+@kind(queues=(Queue.GPU, Queue.CPU), time_limit=timedelta(hours=2), max_attempts=3, shared=True, fallback=True)
 def run(spec: ClassifyImage, job: JobContext, hf: HuggingFace) -> LabelLists:
     return hf.classify_image(spec, job)

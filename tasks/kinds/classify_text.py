@@ -16,6 +16,6 @@ class ClassifyText(TextClassification):
     kind: Literal["classify_text"] = "classify_text"
 
 
-@kind(queues=(Queue.GPU, Queue.CPU), time_limit=timedelta(hours=1), max_attempts=3, shared=True)
+@kind(queues=(Queue.GPU, Queue.CPU), time_limit=timedelta(hours=1), max_attempts=3, shared=True, fallback=True)
 def run(spec: ClassifyText, job: JobContext, hf: HuggingFace) -> TextClasses:
     return hf.classify_text(spec, job)

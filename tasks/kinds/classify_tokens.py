@@ -16,6 +16,6 @@ class ClassifyTokens(TokenClassification):
     kind: Literal["classify_tokens"] = "classify_tokens"
 
 
-@kind(queues=(Queue.GPU, Queue.CPU), time_limit=timedelta(hours=1), max_attempts=3, shared=True)
+@kind(queues=(Queue.GPU, Queue.CPU), time_limit=timedelta(hours=1), max_attempts=3, shared=True, fallback=True)
 def run(spec: ClassifyTokens, job: JobContext, hf: HuggingFace) -> TokenClasses:
     return hf.classify_tokens(spec, job)

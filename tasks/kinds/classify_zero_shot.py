@@ -16,6 +16,6 @@ class ClassifyZeroShot(ZeroShotClassification):
     kind: Literal["classify_zero_shot"] = "classify_zero_shot"
 
 
-@kind(queues=(Queue.GPU, Queue.CPU), time_limit=timedelta(hours=1), max_attempts=3, shared=True)
+@kind(queues=(Queue.GPU, Queue.CPU), time_limit=timedelta(hours=1), max_attempts=3, shared=True, fallback=True)
 def run(spec: ClassifyZeroShot, job: JobContext, hf: HuggingFace) -> ZeroShotClasses:
     return hf.classify_zero_shot(spec, job)

@@ -16,6 +16,6 @@ class FillMask(MaskFilling):
     kind: Literal["fill_mask"] = "fill_mask"
 
 
-@kind(queues=(Queue.GPU, Queue.CPU), time_limit=timedelta(hours=1), max_attempts=3, shared=True)
+@kind(queues=(Queue.GPU, Queue.CPU), time_limit=timedelta(hours=1), max_attempts=3, shared=True, fallback=True)
 def run(spec: FillMask, job: JobContext, hf: HuggingFace) -> Fillings:
     return hf.fill_mask(spec, job)

@@ -16,6 +16,6 @@ class GenerateText(TextGeneration):
     kind: Literal["generate_text"] = "generate_text"
 
 
-@kind(queues=(Queue.GPU, Queue.CPU), time_limit=timedelta(hours=4), max_attempts=3, shared=True)
+@kind(queues=(Queue.GPU, Queue.CPU), time_limit=timedelta(hours=4), max_attempts=3, shared=True, fallback=True)
 def run(spec: GenerateText, job: JobContext, hf: HuggingFace) -> GeneratedTexts:
     return hf.generate_text(spec, job)

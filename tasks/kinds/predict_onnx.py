@@ -20,6 +20,6 @@ class OnnxPredictions(TensorPredictions):
     """The predictions."""
 
 
-@kind(queues=(Queue.GPU, Queue.CPU), time_limit=timedelta(hours=12), max_attempts=3, shared=True)
+@kind(queues=(Queue.GPU, Queue.CPU), time_limit=timedelta(hours=12), max_attempts=3, shared=True, fallback=True)
 def run(spec: PredictOnnx, job: JobContext, onnx: OnnxRuntime) -> OnnxPredictions:
     return OnnxPredictions.model_construct(**dict(onnx.predict(spec, job)))

@@ -20,6 +20,6 @@ class TorchPredictions(TensorPredictions):
     """The predictions."""
 
 
-@kind(queues=(Queue.GPU, Queue.CPU), time_limit=timedelta(hours=12), max_attempts=3, shared=True)
+@kind(queues=(Queue.GPU, Queue.CPU), time_limit=timedelta(hours=12), max_attempts=3, shared=True, fallback=True)
 def run(spec: PredictTorch, job: JobContext, torch: PyTorch) -> TorchPredictions:
     return TorchPredictions.model_construct(**dict(torch.predict(spec, job)))

@@ -16,6 +16,6 @@ class SummarizeText(Summarization):
     kind: Literal["summarize_text"] = "summarize_text"
 
 
-@kind(queues=(Queue.GPU, Queue.CPU), time_limit=timedelta(hours=4), max_attempts=3, shared=True)
+@kind(queues=(Queue.GPU, Queue.CPU), time_limit=timedelta(hours=4), max_attempts=3, shared=True, fallback=True)
 def run(spec: SummarizeText, job: JobContext, hf: HuggingFace) -> Summaries:
     return hf.summarize_text(spec, job)

@@ -16,6 +16,6 @@ class TranscribeAudio(Transcription):
     kind: Literal["transcribe_audio"] = "transcribe_audio"
 
 
-@kind(queues=(Queue.GPU, Queue.CPU), time_limit=timedelta(hours=12), max_attempts=3, shared=True)
+@kind(queues=(Queue.GPU, Queue.CPU), time_limit=timedelta(hours=12), max_attempts=3, shared=True, fallback=True)
 def run(spec: TranscribeAudio, job: JobContext, hf: HuggingFace) -> Transcripts:
     return hf.transcribe_audio(spec, job)

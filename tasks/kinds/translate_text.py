@@ -16,6 +16,6 @@ class TranslateText(TextTranslation):
     kind: Literal["translate_text"] = "translate_text"
 
 
-@kind(queues=(Queue.GPU, Queue.CPU), time_limit=timedelta(hours=4), max_attempts=3, shared=True)
+@kind(queues=(Queue.GPU, Queue.CPU), time_limit=timedelta(hours=4), max_attempts=3, shared=True, fallback=True)
 def run(spec: TranslateText, job: JobContext, hf: HuggingFace) -> Translations:
     return hf.translate_text(spec, job)

@@ -73,7 +73,7 @@ class FakeJobContext:
         return scratch
 
     def input_path(self, source: Input) -> Path:
-        name = getattr(source, "file", None) or getattr(source, "artifact", None)
+        name = next(getattr(source, field) for field in ("file", "artifact", "model") if hasattr(source, field))
         try:
             return self._inputs[str(name)]
         except KeyError:

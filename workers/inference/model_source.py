@@ -9,7 +9,7 @@ from pydantic import JsonValue
 
 from tasks.contracts import ArtifactInput, FileInput, JobContext
 from tasks.errors import ModelLoadFailed
-from tasks.models import DirectoryModel, HubModel, ModelRef
+from tasks.models import DirectoryModel, HubModel, ModelRef, NamedModel
 from workers.inference.hub import Hub
 from workers.inference.model_disk import Hold, ModelDisk
 from workers.inference.model_files import KnownFiles, ModelFile, digest_of, marks_of
@@ -77,7 +77,7 @@ class ModelSources:
                 return self._from_hub(ref, job, form, file)
             case DirectoryModel():
                 return self._from_directory(ref, form, file)
-            case FileInput() | ArtifactInput():
+            case FileInput() | ArtifactInput() | NamedModel():
                 return self._from_upload(ref, job, form, file)
 
     def _from_hub(self, ref: HubModel, job: JobContext, form: Form, file: str | None) -> ModelFolder:
@@ -104,15 +104,17 @@ class ModelSources:
             raise ModelLoadFailed(f"The directory {ref.directory} can't be read: {exc.strerror}.") from exc
 
     def _from_upload(
-        self, ref: FileInput | ArtifactInput, job: JobContext, form: Form, file: str | None
+        self, ref: FileInput | ArtifactInput | NamedModel, job: JobContext, form: Form, file: str | None
     ) -> ModelFolder:
         path = job.input_path(ref)
         sha256 = self._uploads.sha256_of(path)
-        label = f"upload:{sha256}" if isinstance(ref, FileInput) else f"job:{ref.job}/{ref.artifact}"
+        # Not by its name is a named one allowed or trusted: everybody may give any name to anything.
+        label = f"job:{ref.job}/{ref.artifact}" if isinstance(ref, ArtifactInput) else f"upload:{sha256}"
         self.settings.require_allowed(label)
         self._require_fitting(label, form)
         entry = self._uploads.directory(path, sha256, form, file, job)
-        return _folder(entry.path, entry.known, label, None, entry.hold)
+        named = f"model:{ref.model}/{ref.version}" if isinstance(ref, NamedModel) else None
+        return _folder(entry.path, entry.known, label, None, entry.hold, named)
 
     def _require_fitting(self, label: str, form: Form) -> None:
         if form == "torch":
@@ -131,14 +133,16 @@ class ModelSources:
             return known
 
 
-def _folder(path: Path, known: KnownFiles, label: str, revision: str | None, hold: Hold | None) -> ModelFolder:
+def _folder(
+    path: Path, known: KnownFiles, label: str, revision: str | None, hold: Hold | None, named: str | None = None
+) -> ModelFolder:
     name = f"{label}@{revision[:_SHOWN_DIGITS]}" if revision else label
     if label.startswith("upload:"):
         name = label[: len("upload:") + _SHOWN_DIGITS]
     return ModelFolder(
         path=path,
         identity=f"{name}#{digest_of(known.files)}",
-        name=name,
+        name=named or name,
         label=label,
         revision=revision,
         files=known.files,

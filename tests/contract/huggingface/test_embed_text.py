@@ -1,6 +1,7 @@
 """Vectors of a real encoder are the library's own, whatever batches they come from."""
 
 import dataclasses
+import shutil
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -13,6 +14,7 @@ from transformers import AutoModel, AutoTokenizer
 from tasks.embedding import TextEmbedding
 from tasks.errors import InvalidInput, ModelLoadFailed
 from tasks.kinds.embed_text import EmbedText, run
+from tasks.models import NamedModel
 from tests.contract.huggingface.conftest import MINILM
 from tests.fakes.job_context import FakeJobContext
 from tests.unit.inference.model_files import make_model
@@ -90,5 +92,17 @@ def test_a_folder_that_is_no_model_fails_to_load(
     make_model(tmp_path / "broken", config__json={"model_type": "no_such_network"})
     sources = hf._workbench.sources
     monkeypatch.setattr(sources, "settings", dataclasses.replace(sources.settings, models=tmp_path))
-    with pytest.raises(ModelLoadFailed, match="The model broken can't be loaded"):
+    with pytest.raises(ModelLoadFailed, match="The model dir:broken can't be loaded"):
         run.run(EmbedText(model="broken", texts=["a"]), job, hf)
+
+
+def test_an_upload_that_fails_to_load_is_called_by_its_name(hf: HuggingFaceRuntime, tmp_path: Path) -> None:
+    make_model(tmp_path / "packed", config__json={"model_type": "no_such_network"})
+    archive = Path(shutil.make_archive(str(tmp_path / "upload"), "zip", tmp_path / "packed"))
+    job = FakeJobContext(tmp_path / "job", {"mini": archive})
+    with pytest.raises(ModelLoadFailed) as failure:
+        run.run(EmbedText(model=NamedModel(model="mini", version=3), texts=["a"]), job, hf)
+    said = str(failure.value)
+    assert said.startswith("The model model:mini/3 can't be loaded: ")
+    assert "upload--" not in said
+    assert str(tmp_path) not in said

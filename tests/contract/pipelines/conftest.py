@@ -1,11 +1,10 @@
 """The real library with tiny models, and jobs to run on it."""
 
 import importlib.util
-import json
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -69,9 +68,3 @@ def make_job(tmp_path: Path) -> MakeJob:
         return FakeJobContext(tmp_path, inputs)
 
     return make
-
-
-def golden(kind: str) -> dict[str, Any]:
-    """What the pipelines of transformers 4.57 said."""
-    document: dict[str, Any] = json.loads((Path(__file__).parents[2] / "golden" / f"{kind}.json").read_text())
-    return document

@@ -1,6 +1,5 @@
 """Every kind says what the pipelines of transformers 4.57 said about the same models."""
 
-import math
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,7 +10,8 @@ import soundfile
 
 from tasks.kind import Kind
 from tasks.registry import load_kinds
-from tests.contract.pipelines.conftest import MakeJob, golden
+from tests.contract.pipelines.conftest import MakeJob
+from tests.golden.answers import assert_same, golden
 from tests.models.senses import RATE, picture, sound
 from tests.models.shelf import Shelf
 from tests.models.weights import digest
@@ -42,7 +42,7 @@ def test_as_the_pipelines_of_4_57(
     fields, files = _inputs(kind.name, case, tmp_path)
     spec = kind.spec.model_validate({"model": case["model"], **fields, **_parameters(kind.name, case)})
     result = kind.run(spec, make_job(files), hf).model_dump(mode="json")
-    _assert_same(result["outputs"], _expected(kind.name, case))
+    assert_same(result["outputs"], _expected(kind.name, case))
 
 
 @pytest.mark.parametrize("case", golden("embed_text")["cases"], ids=["short", "cut off"])
@@ -53,7 +53,7 @@ def test_vectors_are_the_mean_of_the_features(
     kind = KINDS["embed_text"]
     spec = kind.spec.model_validate({"model": case["model"], "texts": case["inputs"], "pooling": "mean"})
     result = kind.run(spec, make_job(), hf).model_dump(mode="json")
-    _assert_same(result["vectors"], [np.mean(features[0], axis=0).tolist() for features in case["output"]])
+    assert_same(result["vectors"], [np.mean(features[0], axis=0).tolist() for features in case["output"]])
 
 
 def _inputs(kind: str, case: dict[str, Any], directory: Path) -> tuple[dict[str, Any], dict[str, Path]]:
@@ -92,19 +92,3 @@ def _expected(kind: str, case: dict[str, Any]) -> Any:
     if kind == "fill_mask" and len(case["inputs"]) == 1:
         return [case["output"]]
     return case["output"]
-
-
-def _assert_same(found: Any, expected: Any, place: str = "") -> None:
-    """Equal, numbers within what the order of additions changes."""
-    if isinstance(expected, dict):
-        assert found.keys() == expected.keys(), place
-        for name, value in expected.items():
-            _assert_same(found[name], value, f"{place}.{name}")
-    elif isinstance(expected, list):
-        assert len(found) == len(expected), place
-        for number, value in enumerate(expected):
-            _assert_same(found[number], value, f"{place}.{number}")
-    elif isinstance(expected, float):
-        assert math.isclose(found, expected, rel_tol=1e-4, abs_tol=2e-6), f"{place}: {found} is not {expected}"
-    else:
-        assert found == expected, place

@@ -78,12 +78,11 @@ def test_odd_names_are_refused(client: TestClient, model: object) -> None:
         ({"model": "other"}, "Give {"),
         ({}, "Give {"),
         ("churn", "Give {"),
-        ({"hub": "org/name"}, "Field required"),
         ({"hub": "org/name", "revision": "main", "more": 1}, "no such field"),
-        ({"hub": "org/name", "revision": "../x"}, "should match pattern"),
-        ({"hub": "a/b/c", "revision": "main"}, "should match pattern"),
-        ({"hub": "a--b", "revision": "main"}, "no names with '--'"),
-        ({"hub": "org/name", "revision": "a..b"}, "is no commit, branch or tag"),
+        ({"hub": "org/name", "revision": "../x"}, "is no revision; give a branch, a tag, or a commit"),
+        ({"hub": "a/b/c", "revision": "main"}, "is no id of a model on the hub"),
+        ({"hub": "a--b", "revision": "main"}, "is no id of a model on the hub"),
+        ({"hub": "org/name", "revision": "a..b"}, "is no revision"),
     ],
 )
 def test_what_is_no_source_is_refused(client: TestClient, source: object, message: str) -> None:
@@ -150,6 +149,39 @@ def test_a_job_keeps_the_version_it_was_submitted_with(client: TestClient, worke
     worker.fail(worker.start(job["id"]), "It broke.")
     again = client.post(f"/v1/jobs/{job['id']}/retry").json()
     assert again["spec"]["dataset"] == {"model": "churn", "version": 1}
+
+
+def test_a_model_of_the_hub_takes_its_name_s_place(client: TestClient) -> None:
+    """Where a model may be on the hub; what is named so later changes nothing."""
+    name(client, HUB, "mini")
+    embed = {"kind": "embed_text", "spec": {"model": "model:mini", "texts": ["x"]}}
+    by_version = {"kind": "embed_text", "spec": {"model": {"model": "mini", "version": 1}, "texts": ["x"]}}
+    first = client.post("/v1/jobs", json=embed, headers={"Idempotency-Key": "k"}).json()
+    assert first["spec"]["model"] == HUB
+    newer = {"hub": "org/name", "revision": "a" * 40}
+    name(client, newer, "mini")
+    jobs = client.post("/v1/jobs/bulk", json={"jobs": [embed, by_version]}).json()["jobs"]
+    assert [client.get(f"/v1/jobs/{job['id']}").json()["spec"]["model"] for job in jobs] == [newer, HUB]
+    assert client.post("/v1/jobs", json=embed, headers={"Idempotency-Key": "k"}).json()["id"] == first["id"]
+    # The spec says all that the job needs.
+    assert client.delete("/v1/models/mini").status_code == 204
+    client.post(f"/v1/jobs/{first['id']}/cancel")
+    assert client.post(f"/v1/jobs/{first['id']}/retry").json()["spec"]["model"] == HUB
+
+
+def test_a_model_with_a_file_stays_a_named_one(client: TestClient) -> None:
+    name(client, {"file": upload(client)}, "mini")
+    embed = {"kind": "embed_text", "spec": {"model": {"model": "mini"}, "texts": ["x"]}}
+    job = client.post("/v1/jobs", json=embed).json()
+    assert job["spec"]["model"] == {"model": "mini", "version": 1}
+    assert client.delete("/v1/models/mini").json()["code"] == "model_in_use"
+    for said, message in (("model:none", "There is no model 'none'"), ("model:mini/2", "has no version 2")):
+        refused = client.post("/v1/jobs", json={**embed, "spec": {"model": said, "texts": ["x"]}})
+        assert (refused.status_code, message in refused.json()["detail"]) == (422, True)
+
+
+def test_a_model_of_the_hub_is_at_main_unless_said(client: TestClient) -> None:
+    assert name(client, {"hub": "org/name"}).json()["source"] == HUB
 
 
 def test_a_bulk_keeps_versions_too(client: TestClient) -> None:

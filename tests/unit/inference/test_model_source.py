@@ -10,7 +10,7 @@ import pytest
 
 from tasks.contracts import ArtifactInput, FileInput
 from tasks.errors import JobCancelled, JobHandedBack, JobStoppedEmpty, ModelLoadFailed, StorageError, UpstreamError
-from tasks.models import DirectoryModel
+from tasks.models import DirectoryModel, NamedModel
 from tests.fakes.job_context import FakeJobContext
 from tests.unit.inference.model_files import make_model, safetensors
 from workers.inference.attention import Attention
@@ -33,7 +33,7 @@ def sources_of(tmp_path: Path, **settings: Any) -> ModelSources:
 
 
 def with_upload(tmp_path: Path, path: Path) -> FakeJobContext:
-    return FakeJobContext(tmp_path / "job", {"upload": path, "model.tar.gz": path})
+    return FakeJobContext(tmp_path / "job", {"upload": path, "model.tar.gz": path, "mini": path})
 
 
 def test_a_directory_of_the_operator(tmp_path: Path, job: FakeJobContext) -> None:
@@ -73,6 +73,19 @@ def test_an_upload_is_unpacked_once_for_all(tmp_path: Path, archive: Path) -> No
     path.write_text("{}")
     assert sources.folder(UPLOAD, job).path == path.parent
     assert path.read_text() != "{}"
+
+
+def test_a_named_model_counts_by_its_content(tmp_path: Path, archive: Path) -> None:
+    """Names are their owners', so no list of models goes by them."""
+    job, named = with_upload(tmp_path, archive), NamedModel(model="mini", version=2)
+    uploaded = sources_of(tmp_path).folder(UPLOAD, job)
+    folder = sources_of(tmp_path, models_allow=[uploaded.label]).folder(named, job)
+    assert (folder.name, folder.label, folder.path) == ("model:mini/2", uploaded.label, uploaded.path)
+    assert folder.identity == uploaded.identity
+    with pytest.raises(ModelLoadFailed, match="not on this worker's list"):
+        sources_of(tmp_path, models_allow=["model:*", "dir:*"]).folder(named, job)
+    with pytest.raises(ModelLoadFailed, match="from trusted places"):
+        sources_of(tmp_path, models_trusted=["model:*", "mini"]).folder(named, job, "torch")
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ from db.states import Reason
 from tasks import errors
 from tasks.contracts import ArtifactInput, FileInput, Input, JobSpec, ModelInput
 from tasks.inputs import inputs_of, with_inputs
+from tasks.queues import Queue
 from tasks.registry import kind_named, load_kinds
 
 KIND = """
@@ -90,6 +91,11 @@ def test_every_kind_says_what_it_does() -> None:
     for kind in load_kinds().values():
         assert kind.doc
         assert kind.spec.model_json_schema()["properties"]["kind"]["const"] == kind.name
+
+
+def test_what_prefers_a_gpu_runs_without_one_too() -> None:
+    for kind in load_kinds().values():
+        assert kind.fallback == (kind.default_queue == Queue.GPU), kind.name
 
 
 def test_inputs_are_found_wherever_they_stand() -> None:

@@ -4,7 +4,7 @@ import pytest
 from pydantic import TypeAdapter, ValidationError
 
 from tasks.contracts import ArtifactInput, FileInput
-from tasks.models import DirectoryModel, HubModel, ModelFileName, ModelRef
+from tasks.models import DirectoryModel, HubModel, ModelFileName, ModelRef, NamedModel
 
 REF: TypeAdapter[Any] = TypeAdapter(ModelRef)
 
@@ -20,10 +20,14 @@ REF: TypeAdapter[Any] = TypeAdapter(ModelRef)
         ("dir:mini-lm", DirectoryModel(directory="mini-lm")),
         ("file:0192", FileInput(file="0192")),
         ("job:0192/model.zip", ArtifactInput(job="0192", artifact="model.zip")),
+        ("model:churn", NamedModel(model="churn")),
+        ("model:churn/12", NamedModel(model="churn", version=12)),
         ({"hub": "org/name", "revision": "a" * 40}, HubModel(hub="org/name", revision="a" * 40)),
         ({"directory": "mini"}, DirectoryModel(directory="mini")),
         ({"file": "1"}, FileInput(file="1")),
         ({"job": "1", "artifact": "x"}, ArtifactInput(job="1", artifact="x")),
+        ({"model": "churn"}, NamedModel(model="churn")),
+        ({"model": "churn", "version": 2}, NamedModel(model="churn", version=2)),
     ],
 )
 def test_ways_to_name_a_model(written: object, meant: object) -> None:
@@ -45,6 +49,14 @@ def test_ways_to_name_a_model(written: object, meant: object) -> None:
         "org/name@",
         "org/name@../x",
         "org/name@a b",
+        "org/name@x.lock",
+        "model:",
+        "model:a b",
+        "model:../x",
+        "model:churn/0",
+        "model:churn/newest",
+        "model:churn/1/2",
+        "model:churn/²",
         "https://huggingface.co/org/name",
         "file:///etc/passwd",
         "C:\\models",
@@ -58,6 +70,9 @@ def test_ways_to_name_a_model(written: object, meant: object) -> None:
         {"directory": "a/b"},
         {"directory": ".."},
         {"job": "1"},
+        {"model": "a/b"},
+        {"model": "churn", "version": 0},
+        {"model": "churn", "revision": "main"},
         {"path": "/x"},
         3,
         None,
@@ -78,7 +93,7 @@ def test_what_to_write_instead_is_said() -> None:
 def test_the_schema_names_the_inputs() -> None:
     """The API and the command line know by them what may name data."""
     schema = REF.json_schema()
-    assert {"FileInput", "ArtifactInput", "HubModel", "DirectoryModel"} == set(schema["$defs"])
+    assert {"FileInput", "ArtifactInput", "HubModel", "DirectoryModel", "NamedModel"} == set(schema["$defs"])
     assert {"type": "string"} in schema["anyOf"]
 
 

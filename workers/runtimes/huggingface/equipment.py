@@ -1,18 +1,17 @@
 """A network with what prepares its inputs and makes answers of its outputs: the stages of the library's pipelines."""
 
 import threading
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import torch
 import transformers
-from transformers.pipelines.base import PipelineException
 
 from tasks.errors import ModelLoadFailed
-from workers.runtimes.huggingface.loading import ONE_LOADS, on_device, read_json
+from workers.inference.model_source import ModelFolder
+from workers.runtimes.huggingface.loading import loading, read_json
 from workers.runtimes.huggingface.purposes import Purpose
 
 _NO_LIMIT = 1_000_000
@@ -53,20 +52,20 @@ class Equipped:
         return number
 
 
-def equip(folder: Path, purpose: Purpose, device: str) -> Equipped:
+def equip(folder: ModelFolder, purpose: Purpose, device: str) -> Equipped:
     """Raises ``InvalidInput`` for a model made for something else, ``ModelLoadFailed``, ``DeviceOutOfMemory``."""
-    network_class = purpose.network_class(read_json(folder / "config.json").get("architectures"), folder.name)
-    with _loading(folder):
-        parts = {name: _PARTS[name].from_pretrained(folder, local_files_only=True) for name in purpose.parts}
+    network_class = purpose.network_class(read_json(folder.path / "config.json").get("architectures"), folder.name)
+    with loading(folder):
+        parts = {name: _PARTS[name].from_pretrained(folder.path, local_files_only=True) for name in purpose.parts}
         network, report = network_class.from_pretrained(
-            folder,
+            folder.path,
             local_files_only=True,
             trust_remote_code=False,
             use_safetensors=True,
             dtype=torch.float32 if device == "cpu" else "auto",
             output_loading_info=True,
         )
-        _require_whole(report["missing_keys"], folder)
+        _require_whole(report["missing_keys"], folder.name)
         network.eval().requires_grad_(False).to(device)
         tokenizer = parts.get("tokenizer")
         positions = getattr(network.config, "max_position_embeddings", None)
@@ -75,7 +74,7 @@ def equip(folder: Path, purpose: Purpose, device: str) -> Equipped:
         if purpose.pipeline is not None and not (purpose.name == "generate_text" and network.config.is_encoder_decoder):
             # The stages around the network work on the processor; only the network is on its device.
             pipe = purpose.pipeline(model=network, device=network.device, **parts)
-    return Equipped(folder, network, device, pipe, tokenizer, parts.get("feature_extractor"), most, positions)
+    return Equipped(folder.path, network, device, pipe, tokenizer, parts.get("feature_extractor"), most, positions)
 
 
 def weights_bytes(equipped: Equipped) -> int:
@@ -96,18 +95,8 @@ def _most_tokens(tokenizer: Any, positions: int | None) -> int | None:
     return most
 
 
-def _require_whole(missing: set[str] | list[str], folder: Path) -> None:
+def _require_whole(missing: set[str] | list[str], model: str) -> None:
     if missing:
         raise ModelLoadFailed(
-            f"The model {folder.name} lacks weights ({', '.join(sorted(missing)[:3])}); choose one that is whole."
+            f"The model {model} lacks weights ({', '.join(sorted(missing)[:3])}); choose one that is whole."
         )
-
-
-@contextmanager
-def _loading(folder: Path) -> Iterator[None]:
-    try:
-        with ONE_LOADS, on_device():
-            yield
-    except (OSError, ValueError, KeyError, TypeError, RuntimeError, ImportError, PipelineException) as exc:
-        why = str(exc).strip().partition("\n")[0][:300].replace(str(folder), folder.name)
-        raise ModelLoadFailed(f"The model {folder.name} can't be loaded: {why}") from exc

@@ -10,12 +10,14 @@ from typing import Any
 
 import torch
 from transformers import AutoTokenizer
+from transformers.pipelines.base import PipelineException
 
 from tasks.errors import ModelLoadFailed
 from workers.inference.errors import DeviceLost, DeviceOutOfMemory
+from workers.inference.model_source import ModelFolder
 
 # The library changes torch's own state while it loads: of two threads at once, one gets a model without weights.
-ONE_LOADS = threading.Lock()
+_ONE_LOADS = threading.Lock()
 # What transformers writes where a tokenizer names no limit.
 _NO_LIMIT = 1_000_000
 
@@ -35,19 +37,19 @@ class Loaded:
     tokenizing: threading.Lock = field(default_factory=threading.Lock)
 
 
-def load(folder: Path, network_class: Any, device: str) -> Loaded:
+def load(folder: ModelFolder, network_class: Any, device: str) -> Loaded:
     """Raises ``ModelLoadFailed`` and ``DeviceOutOfMemory``."""
-    with _loading(folder):
-        tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+    with loading(folder):
+        tokenizer = AutoTokenizer.from_pretrained(folder.path, local_files_only=True, trust_remote_code=False)
         network = network_class.from_pretrained(
-            folder,
+            folder.path,
             local_files_only=True,
             trust_remote_code=False,
             use_safetensors=True,
             dtype=torch.float32 if device == "cpu" else "auto",
         )
         network.eval().requires_grad_(False).to(device)
-    return Loaded(folder, tokenizer, network, device, _most_tokens(folder, tokenizer, network.config))
+    return Loaded(folder.path, tokenizer, network, device, _most_tokens(folder.path, tokenizer, network.config))
 
 
 def held_bytes(loaded: Loaded) -> int:
@@ -93,12 +95,15 @@ def computing(compute: Callable[..., Any]) -> Callable[..., Any]:
 
 
 @contextmanager
-def _loading(folder: Path) -> Iterator[None]:
+def loading(folder: ModelFolder) -> Iterator[None]:
+    """For one thread at a time. Raises ``ModelLoadFailed`` for what the library says of a model that it can't load,
+    with the model's name in the place of where it lies."""
     try:
-        with ONE_LOADS, on_device():
+        with _ONE_LOADS, on_device():
             yield
-    except (OSError, ValueError, KeyError, RuntimeError, ImportError) as exc:
-        raise ModelLoadFailed(f"The model {folder.name} can't be loaded: {_first_line(exc)}") from exc
+    except (OSError, ValueError, KeyError, TypeError, RuntimeError, ImportError, PipelineException) as exc:
+        why = _first_line(str(exc).replace(str(folder.path), folder.name))
+        raise ModelLoadFailed(f"The model {folder.name} can't be loaded: {why}") from exc
 
 
 def _most_tokens(folder: Path, tokenizer: Any, config: Any) -> int | None:
@@ -111,5 +116,5 @@ def _most_tokens(folder: Path, tokenizer: Any, config: Any) -> int | None:
     return min((limit for limit in named if limit), default=None)
 
 
-def _first_line(error: BaseException) -> str:
+def _first_line(error: object) -> str:
     return str(error).strip().partition("\n")[0][:300]

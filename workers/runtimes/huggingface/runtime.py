@@ -134,7 +134,7 @@ class HuggingFaceRuntime:
             job,
             name=folder.name,
             needs_bytes=folder.weight_bytes,
-            load=lambda: equip(folder.path, purpose, self._workbench.device),
+            load=lambda: equip(folder, purpose, self._workbench.device),
             held_bytes=weights_bytes,
         ) as equipped:
             yield Desk(equipped, (purpose.name, folder.identity), job, self._workbench.batcher)
@@ -148,7 +148,7 @@ class HuggingFaceRuntime:
             job,
             name=folder.name,
             needs_bytes=folder.weight_bytes,
-            load=lambda: load(folder.path, network_class, self._workbench.device),
+            load=lambda: load(folder, network_class, self._workbench.device),
             held_bytes=held_bytes,
         ) as loaded:
             yield Model(loaded, folder.identity)
