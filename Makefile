@@ -62,6 +62,7 @@ bench: $(VENV)/.dev ## benchmarks, one after the other; let nothing else run mea
 	PYTHONPATH=. $(RUN) -m bench.large_table
 	PYTHONPATH=. $(RUN) -m bench.queue
 	PYTHONPATH=. $(RUN) -m bench.inference
+	PYTHONPATH=. $(RUN) -m bench.scaling
 	PYTHONPATH=. $(RUN) -m bench.chaos
 
 migration: $(VENV)/.dev ## write a migration from the change of db/rows.py: make migration M="what changes"
