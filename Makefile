@@ -7,11 +7,13 @@ PYTHON ?= $(shell for name in python3 python3.13 python3.12 python3.11; do \
 RUN := $(VENV)/bin/python -P
 LOCK := $(VENV)/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header
 # Images get the versions that are tested.
-LOCK_IMAGE := $(LOCK) --constraint requirements/demo.lock
+LOCK_IMAGE := $(LOCK) --constraint requirements/dev.lock
+# torch is in no lock file: pip installs it before, from requirements/torch.txt.
+LOCK_INFERENCE := $(LOCK_IMAGE) --extra inference --override requirements/without-torch.txt
 INSTALL := $(VENV)/bin/python -m pip install --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up test check types fix test-unit test-contract test-integration test-acceptance bench migration kind lock clean
+.PHONY: help demo up inference test check types fix test-unit test-contract test-integration test-acceptance bench migration kind lock clean
 
 help: ## print this help
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -21,6 +23,8 @@ demo: $(VENV)/.demo ## run one AutoML job from submission to leaderboard (KEEP=1
 
 up: $(VENV)/.demo ## start everything on this machine, until Ctrl-C
 	@$(VENV)/bin/turnout up
+
+inference: $(VENV)/.inference ## install what jobs of inference need, torch above all, for `make up` and for workers
 
 test: check test-contract test-integration test-acceptance ## all tests
 
@@ -58,6 +62,7 @@ bench: $(VENV)/.dev ## benchmarks, one after the other; let nothing else run mea
 	PYTHONPATH=. $(RUN) -m bench.large_table
 	PYTHONPATH=. $(RUN) -m bench.queue
 	PYTHONPATH=. $(RUN) -m bench.inference
+	PYTHONPATH=. $(RUN) -m bench.scaling
 	PYTHONPATH=. $(RUN) -m bench.chaos
 
 migration: $(VENV)/.dev ## write a migration from the change of db/rows.py: make migration M="what changes"
@@ -71,10 +76,12 @@ kind: ## begin a new kind of job: make kind NAME=verb_noun
 lock: $(VENV)/.dev ## resolve the pinned versions anew
 	$(LOCK) --extra server --extra h2o --extra embedded --extra demo --output-file requirements/demo.lock pyproject.toml
 	$(LOCK) --all-extras --constraint requirements/demo.lock --override requirements/without-torch.txt --output-file requirements/dev.lock pyproject.toml
+	$(LOCK_INFERENCE) --output-file requirements/inference.lock pyproject.toml
 	$(LOCK_IMAGE) --output-file deploy/locks/build.lock deploy/locks/build.in
 	$(LOCK_IMAGE) --output-file deploy/locks/h2o.lock deploy/locks/h2o.in
 	$(LOCK_IMAGE) --extra server --output-file deploy/locks/server.lock pyproject.toml
-	$(LOCK_IMAGE) --extra server --output-file deploy/locks/worker-cpu.lock pyproject.toml deploy/locks/worker-cpu.in
+	$(LOCK_INFERENCE) --extra server --output-file deploy/locks/worker-cpu.lock pyproject.toml deploy/locks/worker-cpu.in
+	$(LOCK_INFERENCE) --extra server --override requirements/without-onnxruntime.txt --output-file deploy/locks/worker-gpu.lock pyproject.toml deploy/locks/worker-gpu.in
 	$(LOCK_IMAGE) --extra server --output-file deploy/locks/worker-h2o.lock pyproject.toml deploy/locks/worker-h2o.in
 
 clean: ## remove what was installed and made here
@@ -89,6 +96,12 @@ $(VENV)/.demo: $(VENV)/bin/python requirements/demo.lock
 	@echo "Installing the pinned dependencies (about 500 MB, mostly H2O) …"
 	@$(INSTALL) --require-hashes --requirement requirements/demo.lock
 	@PYTHONWARNINGS="ignore:Editable installation" $(INSTALL) --no-deps --no-build-isolation --editable .
+	@touch $@
+
+$(VENV)/.inference: $(VENV)/.demo requirements/torch.txt requirements/inference.lock
+	@echo "Installing torch and what else inference needs (about 1 GB, with CUDA more) …"
+	@$(INSTALL) --requirement requirements/torch.txt
+	@$(INSTALL) --require-hashes --requirement requirements/inference.lock
 	@touch $@
 
 $(VENV)/.dev: $(VENV)/.demo requirements/torch.txt requirements/dev.lock

@@ -1,5 +1,5 @@
 # syntax=docker/dockerfile:1
-# A worker whose runners need no more than the queue itself: remote, and gpu as long as no kind computes there.
+# A worker whose runners need no more than the queue itself: remote.
 ARG PYTHON=3.11-slim-bookworm
 
 FROM python:${PYTHON} AS build

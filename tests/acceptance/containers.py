@@ -88,9 +88,13 @@ class Containers:
         self.ports["postgres"] = self._postgres.port
         self.started: list[Container] = []
 
-    def up(self) -> None:
-        """Start every service once what it depends on is there."""
-        needs = {name: set(service.options.get("depends_on", ())) for name, service in self._services.items()}
+    def up(self, *profiles: str) -> None:
+        """Start every service, of those with profiles only what is asked for, once what it depends on is there."""
+        needs = {
+            name: set(service.options.get("depends_on", ()))
+            for name, service in self._services.items()
+            if "profiles" not in service.options or set(service.options["profiles"]) & set(profiles)
+        }
         for name in graphlib.TopologicalSorter(needs).static_order():
             self._await(self._services[name])
             if name == "postgres":

@@ -34,7 +34,7 @@ def variables(tmp_path: Path) -> dict[str, str]:
 def containers(tmp_path: Path, variables: dict[str, str]) -> Iterator[Containers]:
     containers = Containers(tmp_path, variables)
     try:
-        containers.up()
+        containers.up("gpu")
         yield containers
     finally:
         containers.end()

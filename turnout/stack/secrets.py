@@ -17,16 +17,25 @@ class StackSecrets:
     flower_password: str
 
 
+def has_secrets(home: Path) -> bool:
+    """Whether a stack was ever started there."""
+    return _file(home).exists()
+
+
 def load_secrets(home: Path) -> StackSecrets:
     """The stack's secrets; made at its first start. Raises ``StackError`` if their file is damaged."""
-    path = home / "secrets.json"
-    if not path.exists():
+    path = _file(home)
+    if not has_secrets(home):
         made = StackSecrets(secrets.token_urlsafe(24), secrets.token_urlsafe(12))
         write_private(path, json.dumps(asdict(made)))
     try:
         return StackSecrets(**json.loads(path.read_text()))
     except (ValueError, TypeError):
         raise StackError(f"{path} can't be understood; remove it, and new passwords are made.") from None
+
+
+def _file(home: Path) -> Path:
+    return home / "secrets.json"
 
 
 def write_private(path: Path, text: str) -> None:

@@ -18,6 +18,7 @@ from onnx import TensorProto, helper, numpy_helper
 from tasks.errors import InvalidInput, ModelLoadFailed
 from tests.contract.programs.conftest import Predict, at_once, packaged
 from workers.inference.onnx_scan import _MESSAGES, check_onnx
+from workers.runtimes.onnx_runtime.session import OnnxProgram
 
 WEIGHTS = np.array([[1.0, 10.0], [100.0, 1000.0]], np.float32)
 
@@ -272,3 +273,14 @@ def test_the_scan_takes_what_onnx_writes(tmp_path: Path) -> None:
     onnx_library.save_model(linear(), content)
     (tmp_path / "model.onnx").write_bytes(content.getvalue())
     check_onnx(tmp_path / "model.onnx")
+
+
+def test_a_gpu_that_it_cannot_use_is_no_processor(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = place(tmp_path, "linear", linear().SerializeToString())
+    assert OnnxProgram(path, "cpu", 1).providers == ["CPUExecutionProvider"]
+    with pytest.raises(ModelLoadFailed, match="has to install onnxruntime-gpu"):
+        OnnxProgram(path, "cuda", 1)
+    # As where it was built with CUDA, and lacks its libraries.
+    monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: ["CUDAExecutionProvider"])
+    with pytest.raises(ModelLoadFailed, match="can't use its GPU"):
+        OnnxProgram(path, "cuda", 1)

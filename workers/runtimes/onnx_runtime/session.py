@@ -37,6 +37,13 @@ _ERRORS = (
     states.NoModel,
 )
 _WARNINGS_AND_WORSE_ARE_TOO_MUCH = 3
+_CUDA, _CPU = "CUDAExecutionProvider", "CPUExecutionProvider"
+
+
+def load_libraries(device: str) -> None:
+    """CUDA's come in packages of Python's, where the system's loader does not look by itself."""
+    if device == "cuda":
+        ort.preload_dlls()
 
 
 class OnnxProgram:
@@ -48,6 +55,7 @@ class OnnxProgram:
         """Raises ``ModelLoadFailed`` and ``DeviceOutOfMemory``."""
         with _loading(path.name):
             self._session = ort.InferenceSession(str(path), _options(threads), providers=_providers(device))
+        _require_on_device(self.providers, device)
         self._signature = Signature(
             inputs=tuple(_input(one) for one in self._session.get_inputs()),
             outputs=tuple(port for one in self._session.get_outputs() if (port := _port(one)) is not None),
@@ -80,11 +88,20 @@ def _options(threads: int) -> ort.SessionOptions:
 
 def _providers(device: str) -> list[str]:
     there = ort.get_available_providers()
-    if device == "cuda" and "CUDAExecutionProvider" not in there:
+    if device == "cuda" and _CUDA not in there:
         raise ModelLoadFailed(
             "This GPU worker has ONNX Runtime without CUDA; its operator has to install onnxruntime-gpu."
         )
-    return ["CUDAExecutionProvider", "CPUExecutionProvider"] if device == "cuda" else ["CPUExecutionProvider"]
+    return [_CUDA, _CPU] if device == "cuda" else [_CPU]
+
+
+def _require_on_device(providers: Sequence[str], device: str) -> None:
+    """Without a library of CUDA's that it needs, ONNX Runtime would compute on the processor and only log it."""
+    if device == "cuda" and _CUDA not in providers:
+        raise ModelLoadFailed(
+            "This GPU worker's ONNX Runtime can't use its GPU, as libraries of CUDA or cuDNN are missing or of another "
+            "version; its operator has to install an onnxruntime-gpu that is built for the CUDA of its torch."
+        )
 
 
 def _input(argument: ort.NodeArg) -> Port:
