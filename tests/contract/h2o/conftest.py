@@ -26,6 +26,7 @@ MakeJob = Callable[..., FakeJobContext]
 _OWN_CLUSTERS = ("test_external_cluster.py", "test_recycling.py", "test_two_nodes.py")
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Two processes run the suite, and only one starts the shared cluster. Without H2O the suite is skipped at home,
     and fails where everything has to be installed."""
