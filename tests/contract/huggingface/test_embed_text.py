@@ -5,6 +5,7 @@ import shutil
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -94,6 +95,35 @@ def test_a_folder_that_is_no_model_fails_to_load(
     monkeypatch.setattr(sources, "settings", dataclasses.replace(sources.settings, models=tmp_path))
     with pytest.raises(ModelLoadFailed, match="The model dir:broken can't be loaded"):
         run.run(EmbedText(model="broken", texts=["a"]), job, hf)
+
+
+@pytest.mark.parametrize(
+    ("files", "says"),
+    [
+        (
+            {"vocab__txt": "[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\na"},
+            r"dir:part lacks weights \(.*\); choose one that is whole",
+        ),
+        ({}, "dir:part has no vocabulary: a file such as tokenizer.json is missing"),
+    ],
+    ids=["weights", "vocabulary"],
+)
+def test_what_the_library_would_make_up_is_missed(
+    files: dict[str, Any],
+    says: str,
+    hf: HuggingFaceRuntime,
+    job: FakeJobContext,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    small = {"hidden_size": 8, "num_hidden_layers": 1, "num_attention_heads": 1, "intermediate_size": 8}
+    make_model(
+        tmp_path / "part", config__json={"model_type": "bert", "vocab_size": 8, **small}, tokenizer__json="", **files
+    )
+    sources = hf._workbench.sources
+    monkeypatch.setattr(sources, "settings", dataclasses.replace(sources.settings, models=tmp_path))
+    with pytest.raises(ModelLoadFailed, match=says):
+        run.run(EmbedText(model="part", texts=["a"]), job, hf)
 
 
 def test_an_upload_that_fails_to_load_is_called_by_its_name(hf: HuggingFaceRuntime, tmp_path: Path) -> None:

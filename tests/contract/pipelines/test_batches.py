@@ -101,7 +101,7 @@ def test_together_as_alone(
     make_job: MakeJob,
     sounds: dict[str, Path],
 ) -> None:
-    shelf.model(specs[0].model)
+    shelf.model(specs[0].model.directory)
     alone = [kind.run(spec, make_job(sounds), hf).model_dump(mode="json")["outputs"] for spec in specs]
     jobs = [make_job(sounds) for _ in specs]
     works = [lambda spec=spec, job=job: kind.run(spec, job, hf) for spec, job in zip(specs, jobs, strict=True)]

@@ -9,14 +9,12 @@ from typing import Any
 import torch
 import transformers
 
-from tasks.errors import ModelLoadFailed
 from workers.inference.model_source import ModelFolder
-from workers.runtimes.huggingface.loading import loading, read_json
+from workers.runtimes.huggingface.loading import load_tokenizer, loading, read_json, require_whole
 from workers.runtimes.huggingface.purposes import Purpose
 
 _NO_LIMIT = 1_000_000
-_PARTS: Mapping[str, Any] = {
-    "tokenizer": transformers.AutoTokenizer,
+_OTHER_PARTS: Mapping[str, Any] = {
     "feature_extractor": transformers.AutoFeatureExtractor,
     "image_processor": transformers.AutoImageProcessor,
 }
@@ -56,7 +54,7 @@ def equip(folder: ModelFolder, purpose: Purpose, device: str) -> Equipped:
     """Raises ``InvalidInput`` for a model made for something else, ``ModelLoadFailed``, ``DeviceOutOfMemory``."""
     network_class = purpose.network_class(read_json(folder.path / "config.json").get("architectures"), folder.name)
     with loading(folder):
-        parts = {name: _PARTS[name].from_pretrained(folder.path, local_files_only=True) for name in purpose.parts}
+        parts = {name: _load_part(name, folder) for name in purpose.parts}
         network, report = network_class.from_pretrained(
             folder.path,
             local_files_only=True,
@@ -65,7 +63,7 @@ def equip(folder: ModelFolder, purpose: Purpose, device: str) -> Equipped:
             dtype=torch.float32 if device == "cpu" else "auto",
             output_loading_info=True,
         )
-        _require_whole(report["missing_keys"], folder.name)
+        require_whole(report["missing_keys"], folder)
         network.eval().requires_grad_(False).to(device)
         tokenizer = parts.get("tokenizer")
         positions = getattr(network.config, "max_position_embeddings", None)
@@ -75,6 +73,12 @@ def equip(folder: ModelFolder, purpose: Purpose, device: str) -> Equipped:
             # The stages around the network work on the processor; only the network is on its device.
             pipe = purpose.pipeline(model=network, device=network.device, **parts)
     return Equipped(folder.path, network, device, pipe, tokenizer, parts.get("feature_extractor"), most, positions)
+
+
+def _load_part(name: str, folder: ModelFolder) -> Any:
+    if name == "tokenizer":
+        return load_tokenizer(folder)
+    return _OTHER_PARTS[name].from_pretrained(folder.path, local_files_only=True)
 
 
 def weights_bytes(equipped: Equipped) -> int:
@@ -93,10 +97,3 @@ def _most_tokens(tokenizer: Any, positions: int | None) -> int | None:
     if most is not None:
         tokenizer.model_max_length = most  # the library cuts off there
     return most
-
-
-def _require_whole(missing: set[str] | list[str], model: str) -> None:
-    if missing:
-        raise ModelLoadFailed(
-            f"The model {model} lacks weights ({', '.join(sorted(missing)[:3])}); choose one that is whole."
-        )

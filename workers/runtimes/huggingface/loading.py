@@ -2,7 +2,7 @@
 
 import json
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,6 +20,9 @@ from workers.inference.model_source import ModelFolder
 _ONE_LOADS = threading.Lock()
 # What transformers writes where a tokenizer names no limit.
 _NO_LIMIT = 1_000_000
+# Under these names every tokenizer of the library finds a vocabulary, beside those that its class names.
+_VOCABULARIES = {"tokenizer.json", "vocab.json", "vocab.txt", "tekken.json"}
+_VOCABULARY_ENDINGS = (".model", ".tiktoken")
 
 
 @dataclass(frozen=True)
@@ -40,16 +43,37 @@ class Loaded:
 def load(folder: ModelFolder, network_class: Any, device: str) -> Loaded:
     """Raises ``ModelLoadFailed`` and ``DeviceOutOfMemory``."""
     with loading(folder):
-        tokenizer = AutoTokenizer.from_pretrained(folder.path, local_files_only=True, trust_remote_code=False)
-        network = network_class.from_pretrained(
+        tokenizer = load_tokenizer(folder)
+        network, report = network_class.from_pretrained(
             folder.path,
             local_files_only=True,
             trust_remote_code=False,
             use_safetensors=True,
             dtype=torch.float32 if device == "cpu" else "auto",
+            output_loading_info=True,
         )
+        # Nothing here asks the pooler, which models that were trained for something else don't have.
+        require_whole((name for name in report["missing_keys"] if not name.startswith("pooler.")), folder)
         network.eval().requires_grad_(False).to(device)
     return Loaded(folder.path, tokenizer, network, device, _most_tokens(folder.path, tokenizer, network.config))
+
+
+def load_tokenizer(folder: ModelFolder) -> Any:
+    """Raises ``ModelLoadFailed`` for a model without a vocabulary: the library would make an empty one."""
+    tokenizer = AutoTokenizer.from_pretrained(folder.path, local_files_only=True, trust_remote_code=False)
+    named = {*tokenizer.vocab_files_names.values()} - {"tokenizer_config.json"}
+    there = {file.name for file in folder.path.iterdir()}
+    if named and not there & (named | _VOCABULARIES) and not any(name.endswith(_VOCABULARY_ENDINGS) for name in there):
+        raise ModelLoadFailed(f"The model {folder.name} has no vocabulary: a file such as tokenizer.json is missing.")
+    return tokenizer
+
+
+def require_whole(missing: Iterable[str], folder: ModelFolder) -> None:
+    """Raises ``ModelLoadFailed`` if weights are missing: the library would draw them by chance."""
+    if names := sorted(missing):
+        raise ModelLoadFailed(
+            f"The model {folder.name} lacks weights ({', '.join(names[:3])}); choose one that is whole."
+        )
 
 
 def held_bytes(loaded: Loaded) -> int:
