@@ -10,10 +10,12 @@ LOCK := $(VENV)/bin/uv pip compile --quiet --universal --python-version 3.11 --g
 LOCK_IMAGE := $(LOCK) --constraint requirements/dev.lock
 # torch is in no lock file: pip installs it before, from requirements/torch.txt.
 LOCK_INFERENCE := $(LOCK_IMAGE) --extra inference --override requirements/without-torch.txt
+# These start clusters of their own; the other tests of H2O share one, so they run in one process.
+CLUSTERS := $(patsubst %,tests/contract/h2o/test_%.py,external_cluster recycling two_nodes)
 INSTALL := $(VENV)/bin/python -m pip install --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up inference test check types fix test-unit test-contract test-integration test-acceptance bench migration kind lock clean
+.PHONY: contract-h2o contract-others help demo up inference test check types fix test-unit test-contract test-integration test-acceptance bench migration kind lock clean
 
 help: ## print this help
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -47,7 +49,13 @@ test-unit: $(VENV)/.dev ## no sockets, fakes only
 	$(RUN) -m pytest tests/unit -q -n 2
 
 test-contract: $(VENV)/.dev ## the runtimes against the real thing (starts H2O)
-	$(RUN) -m pytest tests/contract -q -n 2 --dist loadgroup
+	@$(MAKE) --no-print-directory -j 2 contract-h2o contract-others
+
+contract-h2o: $(VENV)/.dev
+	$(RUN) -m pytest tests/contract/h2o -q $(CLUSTERS:%=--ignore=%)
+
+contract-others: $(VENV)/.dev
+	$(RUN) -m pytest $(filter-out tests/contract/h2o/ tests/contract/__pycache__/,$(wildcard tests/contract/*/)) $(CLUSTERS) -q
 
 test-integration: $(VENV)/.dev ## real Redis and SQL: migrations, claim races, fencing, the janitor
 	$(RUN) -m pytest tests/integration -q -n 4

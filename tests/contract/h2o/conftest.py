@@ -22,21 +22,12 @@ from workers.runtimes.h2o_automl.runtime import H2OAutoMLRuntime
 MakeJob = Callable[..., FakeJobContext]
 
 
-# They start clusters of their own, so they may run beside those that share the suite's.
-_OWN_CLUSTERS = ("test_external_cluster.py", "test_recycling.py", "test_two_nodes.py")
-
-
-@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Two processes run the suite, and only one starts the shared cluster. Without H2O the suite is skipped at home,
-    and fails where everything has to be installed."""
-    missing = importlib.util.find_spec("h2o") is None and not os.environ.get("CI")
-    for item in items:
-        if "contract/h2o" not in item.nodeid:
-            continue
-        item.add_marker(pytest.mark.xdist_group("clusters" if item.path.name in _OWN_CLUSTERS else "h2o"))
-        if missing:
-            item.add_marker(pytest.mark.skip(reason="h2o is not installed"))
+    """Without H2O the suite is skipped at home, and fails where everything has to be installed."""
+    if importlib.util.find_spec("h2o") is None and not os.environ.get("CI"):
+        for item in items:
+            if "contract/h2o" in item.nodeid:
+                item.add_marker(pytest.mark.skip(reason="h2o is not installed"))
 
 
 @pytest.fixture(scope="session")
