@@ -14,9 +14,8 @@ from pathlib import Path
 import pytest
 
 from tests.acceptance.circle import write_circle
-from tests.acceptance.program import Program, wait_until_gone, whole_tree
+from tests.acceptance.program import Program, nvidia_smi, wait_until_gone, whole_tree
 from tests.models.linear import write_linear
-from tests.models.shelf import Shelf
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()
@@ -129,12 +128,12 @@ class User:
 @pytest.fixture(scope="module")
 def user(tmp_path_factory: pytest.TempPathFactory) -> Iterator[User]:
     directory = tmp_path_factory.mktemp("readme")
-    models = Shelf(directory / "models")
-    for name in (IN_A_DIRECTORY, "mood"):
-        models.model(name)
-    program = Program(directory, TURNOUT_MODELS=str(models.root))
+    program = Program(directory, TURNOUT_MODELS=str(directory / "models"))
+    # Whatever GPUs the machine has.
+    program.environment["PATH"] = f"{nvidia_smi(directory / 'bin')}:{program.environment['PATH']}"
     (command,) = commands(UP)
     program.launch(*shlex.split(command), directory=ROOT)
+    _make_models(directory / "models")
     program.wait_for_line("Ctrl-C ends everything")
     processes = whole_tree(program.process)
     require_shown(UP.replace("/.turnout", f"/{program.home.name}"), program.output)
@@ -145,6 +144,14 @@ def user(tmp_path_factory: pytest.TempPathFactory) -> Iterator[User]:
     program.part("up").send_signal(signal.SIGINT)
     assert program.wait(60) == 0, program.output
     wait_until_gone(processes)
+
+
+def _make_models(root: Path) -> None:
+    # Imported here, since every process of the tests reads this file, and torch takes seconds.
+    from tests.models.shelf import Shelf
+
+    for name in (IN_A_DIRECTORY, "mood"):
+        Shelf(root).model(name)
 
 
 def test_commands(user: User) -> None:
@@ -186,13 +193,11 @@ def test_inference(user: User) -> None:
 
 
 def test_another_gpu(user: User, tmp_path: Path) -> None:
-    driver = tmp_path / "nvidia-smi"
-    driver.write_text("#!/bin/sh\nprintf '0, GPU-a, One, 1000\\n1, GPU-b, Other, 1000\\n'\n")
-    driver.chmod(0o755)
+    driver = nvidia_smi(tmp_path / "bin", "0, GPU-a, One, 1000", "1, GPU-b, Other, 1000")
     activate, (command,) = commands(USE)[0], commands(SCALE)
     waiting = user.type(activate, "turnout submit check_worker --queue gpu --message there")
     job_id = ID.findall(waiting)[-1]
     assert "no live worker for queue `gpu`" in user.type(activate, f"turnout show {job_id}")
-    with user.running(activate, command, programs=tmp_path):
+    with user.running(activate, command, programs=driver):
         user.type(activate, f"turnout watch {job_id}")
         assert "gpu-0" in user.type(activate, "turnout workers")
