@@ -4,10 +4,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from click.testing import CliRunner
 
-from turnout.cli.worker import os as worker_os
-from turnout.cli.worker import worker
 from turnout.stack.devices import gpu_numbers
 from workers.devices import Gpu, NoSuchDevice, gpu_named, gpus, read_gpus
 from workers.placement import find_gpu, runner_settings
@@ -87,11 +84,3 @@ def test_runners_on_cpu_have_cores_and_as_many_threads_of_their_own(
     assert [list(runner.cores) for runner in runners] == [[0, 2, 4], [1, 3]]
     assert [runner.inference["threads"] for runner in runners] == [3, 2]
     assert [environment_of(runner)["OMP_NUM_THREADS"] for runner in runners] == ["3", "2"]
-
-
-def test_the_command_line_becomes_a_worker(monkeypatch: pytest.MonkeyPatch) -> None:
-    became: list[list[str]] = []
-    monkeypatch.setattr(worker_os, "execv", lambda _program, command: became.append(command))
-    outcome = CliRunner().invoke(worker, ["--queue", "gpu", "--device", "1"])
-    assert outcome.exit_code == 0
-    assert became == [[sys.executable, "-P", "-m", "workers", "--queue", "gpu", "--device", "1"]]
