@@ -38,13 +38,23 @@ class _Trainable:
     def remove(self) -> set[str]:
         remove_key(self._client, self._key)
         # GAM and RuleFit leave the models that they are made of, under names of H2O's.
-        # Without these the answer has all that every model of every job ever said of itself.
-        left_out = {"_exclude_fields": "models/output,models/parameters"}
-        for model in self._client.get("/3/Models", params=left_out)["models"]:
+        for model in self._every_model():
             frame = (model.get("data_frame") or {}).get("name") or ""
             if self._keys.prefix in frame or self._keys.prefix in model["model_id"]["name"]:
                 remove_key(self._client, model["model_id"]["name"])
         return set()
+
+    def _every_model(self) -> list[Json]:
+        """Those of all jobs, without what each of them ever said of itself."""
+        brief = {"_exclude_fields": "models/output,models/parameters"}
+        try:
+            listed: list[Json] = self._client.get("/3/Models", params=brief)["models"]
+        except H2OError as exc:
+            # What no model has can't be left out, and where there is no model nothing has anything.
+            if "_exclude_fields" not in exc.message:
+                raise
+            listed = self._client.get("/3/Models")["models"]
+        return listed
 
     def _model(self, model_id: str) -> Json | None:
         try:
