@@ -22,6 +22,14 @@ _FORBIDDEN = {
     "use_kernels": "asks for kernels from the hub, which are code",
 }
 _IMPLEMENTATIONS = {"attn_implementation", "_attn_implementation", "experts_implementation", "_experts_implementation"}
+# Which file the weights are in: of another sort, the library reads it as a pickle, whatever else it is told.
+_WEIGHTS = "transformers_weights"
+_WEIGHTS_ENDINGS = (".safetensors", ".safetensors.index.json")
+# What these say becomes a tokenizer's arguments, and some of them are the names of files that it reads: those of the
+# machine become words that a job can have told. The second one's even count for more than the model's own files.
+_TOKENIZER_SETTINGS = {"tokenizer_config.json", "special_tokens_map.json"}
+_READ_AS_FILES = {"vocab", "merges", "entity_vocab"}
+_FILE_ENDING = "_file"
 _HUB_MARKS = set("/:@\\")
 _LIBRARY_MODULES = "sentence_transformers."
 
@@ -43,6 +51,8 @@ def check_config(path: Path) -> None:
         raise ValueError("it is nested too deeply") from exc
     if path.name == "tokenizer.json":
         _check_tokenizer(document)
+    elif path.name in _TOKENIZER_SETTINGS:
+        _check_tokenizer_settings(document)
     elif path.name == "modules.json":
         _check_modules(document)
     elif path.name.endswith(".safetensors.index.json"):
@@ -63,6 +73,8 @@ def _scanned(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
             raise ValueError(f"{name!r} {_FORBIDDEN[name]}")
         if name in _IMPLEMENTATIONS and _names_a_kernel(value):
             raise ValueError(f"{name!r} names a kernel on the hub, which is code")
+        if name == _WEIGHTS and value and not str(value).endswith(_WEIGHTS_ENDINGS):
+            raise ValueError(f"{name!r} names {str(value)[:100]!r}; only safetensors are loaded")
     return dict(pairs)
 
 
@@ -87,6 +99,19 @@ def _check_tokenizer(document: Any) -> None:
     added = document.get("added_tokens") or []
     if not isinstance(added, list) or not all(isinstance(t, dict) and _is_token_id(t.get("id")) for t in added):
         raise ValueError("its added tokens are no list of tokens with numbers")
+
+
+def _check_tokenizer_settings(document: object) -> None:
+    """Places of files that tokenizers were made from remain in old ones, and lead nowhere."""
+    if not isinstance(document, dict):
+        raise ValueError("it is no JSON object")
+    if document.get("init_inputs"):
+        raise ValueError("'init_inputs' may name files outside of the model")
+    for name, value in document.items():
+        if not isinstance(value, str):
+            continue
+        if name in _READ_AS_FILES or (name.endswith(_FILE_ENDING) and Path(value).is_file()):
+            raise ValueError(f"{name!r} names a file outside of the model")
 
 
 def _is_token_id(value: object) -> bool:

@@ -62,6 +62,15 @@ DEEP = '{"a":' * 100_000
         ({"generation_config__json": {"custom_generate": "a/b"}}, "generation_config.json is refused"),
         ({"model_index__json": {"custom_pipelines": {"x": 1}}}, "model_index.json is refused: 'custom_pipelines'"),
         ({"tokenizer_config__json": {"auto_map": {"AutoTokenizer": ["x.Y", None]}}}, "tokenizer_config.json is"),
+        (
+            {"config__json": {"transformers_weights": "adapter_model.bin"}},
+            "names 'adapter_model.bin'; only safetensors",
+        ),
+        ({"tokenizer_config__json": {"vocab": "/etc/passwd"}}, "json is refused: 'vocab' names a file outside"),
+        ({"tokenizer_config__json": {"init_inputs": ["/etc/passwd"]}}, "'init_inputs' may name files outside"),
+        ({"tokenizer_config__json": {"merges_file": __file__}}, "'merges_file' names a file outside of the model"),
+        ({"special_tokens_map__json": {"vocab_file": __file__}}, "special_tokens_map.json is refused: 'vocab_file'"),
+        ({"tokenizer_config__json": "[]"}, "tokenizer_config.json is refused: it is no JSON object"),
         ({"adapter_config__json": {"base_model_name_or_path": "a/b"}}, "merge it into that model"),
         ({"modules__json": '[{"type": "my_code.Pooling"}]'}, "modules.json is refused: it names 'my_code.Pooling'"),
         ({"config__json": "{"}, r"config.json is refused: it is no JSON \(.* in line 1\)"),
@@ -85,7 +94,12 @@ def test_what_is_refused(tmp_path: Path, files: dict[str, Any], message: str) ->
 
 def test_what_asks_for_nothing_is_harmless(tmp_path: Path) -> None:
     config = {"auto_map": {}, "trust_remote_code": False, "attn_implementation": "sdpa", "custom_pipelines": None}
-    assert scanned(make_model(tmp_path / "m", config__json=config))
+    assert scanned(make_model(tmp_path / "m", config__json=config | {"transformers_weights": "model.safetensors"}))
+
+
+def test_places_that_lead_nowhere_are_no_harm(tmp_path: Path) -> None:
+    settings: dict[str, Any] = {"tokenizer_file": "/nobody/here/tokenizer.json", "vocab_file": None, "init_inputs": []}
+    assert scanned(make_model(tmp_path / "m", tokenizer_config__json=settings))
 
 
 def tensor(begin: object, end: object, shape: object = (2,), dtype: object = "F32") -> dict[str, Any]:
