@@ -61,7 +61,8 @@ class Batcher:
         on_device_lost: Callable[[], None] | None = None,
     ) -> None:
         """``wait_seconds`` is how long a batch that is not full waits for more; with 0 it begins as soon as the device
-        is idle. ``on_device_lost`` ends the process unless another one is given."""
+        is idle. ``on_device_lost``, for a device that answers no more or whose thread broke down, ends the process
+        unless another one is given."""
         self._pool = Pool(limits)
         self._wait_seconds = wait_seconds
         self._clock = clock
@@ -119,12 +120,16 @@ class Batcher:
         return True
 
     def _loop(self) -> None:
-        while True:
-            with self._changed:
-                self._changed.wait_for(lambda: len(self._pool))
-                if self._wait_seconds:
-                    self._changed.wait(self._wait_seconds)
-            self.step()
+        try:
+            while True:
+                with self._changed:
+                    self._changed.wait_for(lambda: len(self._pool))
+                    if self._wait_seconds:
+                        self._changed.wait(self._wait_seconds)
+                self.step()
+        except BaseException:  # noqa: BLE001 - without this thread every job would wait for ever, and panics are of this kind
+            traceback.print_exc()
+            self._on_device_lost()
 
     def _add(self, group: Group, items: Sequence[Item], compute: Compute) -> tuple[Member, _Share]:
         share = _Share([None] * len(items), len(items), self._clock())

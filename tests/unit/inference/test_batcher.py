@@ -181,6 +181,26 @@ def test_a_device_that_is_lost_ends_the_process(tmp_path: Path) -> None:
     assert ended.is_set()
 
 
+def test_a_device_s_thread_that_breaks_down_ends_the_process(tmp_path: Path) -> None:
+    class PanicException(BaseException):
+        """As a library in Rust raises it."""
+
+    ended = threading.Event()
+    batcher = Batcher(Limits(100, 8), on_device_lost=ended.set)
+    batcher.start()
+
+    def compute(values: Sequence[Any]) -> Sequence[Any]:
+        raise PanicException("index out of bounds")
+
+    job = FakeJobContext(tmp_path)
+    with ThreadPoolExecutor() as threads:
+        future = threads.submit(batcher.run, job, GROUP, [Item("a")], compute)
+        assert ended.wait(10)
+        job.request("cancel")
+        with pytest.raises(JobCancelled):
+            future.result(10)
+
+
 @pytest.mark.parametrize(("mode", "error"), [("cancel", JobCancelled), ("stop", JobStoppedEmpty)])
 def test_a_cancelled_job_leaves_its_batch(jobs: Jobs, mode: Any, error: type[Exception]) -> None:
     job, leaving = jobs.begin("abc", "abd")
