@@ -52,6 +52,7 @@ class SharedExecution(Execution):
     ) -> None:
         self._shared_runner = runner
         self._verdict: Ended | None = None
+        self._call: int | None = None
         super().__init__(workshop, job, kind, slot, lease_until)
 
     def begin(self) -> Ended | None:
@@ -61,6 +62,7 @@ class SharedExecution(Execution):
 
     def hear(self, message: Message) -> Ended | None:
         """Deal with a message for this attempt, or with the runner's death."""
+        self._call = message.get("call")
         ended = self._guarded(lambda: self._take(message))
         return ended if ended is None or self._verdict is None else self._verdict
 
@@ -75,6 +77,9 @@ class SharedExecution(Execution):
         """Ask it to end; what it says then counts for nothing."""
         if not self._ordered:
             return Ended(report)
+        if self._call is not None:
+            # Without an answer it would wait, and its runner, which others have too, would be ended for that.
+            self._tell("answer", call=self._call, problem="The attempt is over.")
         if self._verdict is None:
             self._verdict = Ended(report)
             self._begin_ending(Why.BROKEN, "cancel")

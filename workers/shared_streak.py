@@ -202,8 +202,9 @@ class SharedStreak:
 
     def _order(self, claimed: Claimed, execution: SharedExecution) -> None:
         token = execution.token
-        self._claimed[token] = claimed
         with self._lock:
+            # Whoever invites looks at them.
+            self._claimed[token] = claimed
             self._attempts[token] = execution
             late = self._shutting_down
         if late:
@@ -265,8 +266,8 @@ class SharedStreak:
     def _end(self, token: Token, ended: Ended) -> State | None:
         """Have the end written down: a success together with others, anything else at once."""
         self._alone = False
-        claimed = self._claimed.pop(token)
         with self._lock:
+            claimed = self._claimed.pop(token)
             execution = self._attempts.pop(token)
         if ended.report is None:
             execution.let_go()

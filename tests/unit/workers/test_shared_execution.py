@@ -1,0 +1,107 @@
+"""What befalls one of the jobs that share a runner, without the runner."""
+
+import threading
+from contextlib import AbstractContextManager
+from datetime import timedelta
+from pathlib import Path
+from queue import SimpleQueue
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+
+from db.claims import Fenced, Token
+from db.rows import JobRow
+from tasks.contracts import JobSpec
+from tasks.kind import Kind
+from workers.execution import Ended, Workshop
+from workers.shared_execution import SharedExecution, SharedRunner
+from workers.shared_streak import SharedStreak
+from workers.slots import Slot, Slots
+from workers.tally import Claimed, Desk
+
+
+class FakeRunner:
+    def __init__(self) -> None:
+        self.inbox: SimpleQueue[dict[str, Any]] = SimpleQueue()
+        self.sent: list[dict[str, Any]] = []
+
+    def send(self, message: dict[str, Any]) -> None:
+        self.sent.append(message)
+
+    def takes_jobs(self) -> bool:
+        return True
+
+
+class TakenAway:
+    """A database in which somebody else has the job now."""
+
+    def write(self) -> AbstractContextManager[None]:
+        raise Fenced("job a no longer runs attempt 1")
+
+
+KIND = cast(
+    Kind, SimpleNamespace(name="k", spec=JobSpec, clean_up=None, time_limit=timedelta(hours=1), stall_limit=None)
+)
+
+
+@pytest.fixture
+def runner() -> FakeRunner:
+    return FakeRunner()
+
+
+@pytest.fixture
+def slot(runner: FakeRunner, tmp_path: Path) -> Slot:
+    return cast(Slot, SimpleNamespace(runner=runner, setting=SimpleNamespace(scratch=tmp_path, seats=8)))
+
+
+def execution(job_id: str, slot: Slot) -> SharedExecution:
+    leases = SimpleNamespace(hold=lambda _token, _holder: None)
+    shop = SimpleNamespace(database=TakenAway(), leases=leases, grace=timedelta(seconds=5))
+    job = JobRow(id=job_id, attempt=1, kind="k", spec={"kind": "k"}, checkpoint=None, losses=0)
+    return SharedExecution(cast(Workshop, shop), job, KIND, slot, SharedRunner(slot.runner), 0.0)
+
+
+def test_one_that_was_taken_away_waits_for_no_answer(slot: Slot, runner: FakeRunner) -> None:
+    attempt = execution("a", slot)
+    assert attempt.begin() is None
+    address = {"job_id": "a", "attempt": 1}
+    for call in (7, 8):
+        assert attempt.hear({"type": "checkpoint", "call": call, "document": {}, **address}) is None
+    answers = [message for message in runner.sent if message["type"] == "answer"]
+    assert [(answer["call"], answer["problem"]) for answer in answers] == [(n, "The attempt is over.") for n in (7, 8)]
+    assert [message["mode"] for message in runner.sent if message["type"] == "stop"] == ["cancel"]
+    finished = {"type": "finished", "outcome": "succeeded", "result": {}, "metrics": {}, **address}
+    assert attempt.hear(finished) == Ended(None)
+
+
+def test_jobs_come_and_go_while_another_is_invited(slot: Slot) -> None:
+    desk = SimpleNamespace(kinds={}, shop=None)
+    slots = SimpleNamespace(is_wanted=lambda: False)
+    streak = SharedStreak(cast(Desk, desk), slot, cast(Slots, slots))
+    claimed = [
+        Claimed(
+            cast(Any, SimpleNamespace(id=f"{n}", kind="k", spec={}, queued_at=None, created_at=None)),
+            execution(f"{n}", slot),
+        )
+        for n in range(3)
+    ]
+    comers: list[threading.Thread] = []
+
+    class LookedAt(dict[str, Any]):
+        """A spec that is looked at just when the slot's thread orders the next job."""
+
+        def values(self) -> Any:
+            comer = threading.Thread(target=streak._order, args=(claimed[2], claimed[2].execution))
+            comer.start()
+            comer.join(0.2)
+            comers.append(comer)
+            return super().values()
+
+    claimed[0].job.spec = LookedAt()
+    for one in claimed[:2]:
+        streak._order(one, cast(SharedExecution, one.execution))
+    assert streak.invite("another")
+    for comer in comers:
+        comer.join()
+    assert list(streak._attempts) == [Token(f"{n}", 1) for n in range(3)]
