@@ -4,24 +4,11 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from tasks.automl import StoppingMetric
 from tasks.contracts import Frozen
 from tasks.h2o.ranges import LONGEST_RUNTIME_SECONDS, MOST_LONG
 
-GridStoppingMetric = Literal[
-    "AUTO",
-    "deviance",
-    "logloss",
-    "MSE",
-    "RMSE",
-    "MAE",
-    "RMSLE",
-    "AUC",
-    "AUCPR",
-    "lift_top_group",
-    "misclassification",
-    "mean_per_class_error",
-    "anomaly_score",
-]
+GridStoppingMetric = Literal[StoppingMetric, "anomaly_score"]
 
 
 class Cartesian(Frozen):
