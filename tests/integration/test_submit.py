@@ -8,6 +8,7 @@ import pytest
 from sqlalchemy.exc import IntegrityError
 
 import api.submission
+from api.placing import Placing
 from api.services import Services
 from api.submission import accept_many
 from api.submission_bodies import SubmissionBodies
@@ -84,7 +85,7 @@ def test_one_key_makes_one_set_of_jobs_from_many_threads(database: Database, own
     kinds = load_kinds(("tests.unit.api.kinds",))
     body = {"kind": "add_numbers", "spec": {"kind": "add_numbers", "a": 1, "b": 2}}
     bodies = SubmissionBodies(kinds).validate_many([body, body])
-    services = cast(Services, SimpleNamespace(database=database, kinds=kinds))
+    services = cast(Services, SimpleNamespace(database=database, kinds=kinds, placing=Placing()))
     holder = KeyHolder(owner_id, "ada", admin=False)
 
     def attempt(_number: int) -> tuple[str, ...]:
@@ -102,7 +103,7 @@ def test_a_long_bulk_holds_up_no_submission(postgres_database: Database, monkeyp
     kinds = load_kinds(("tests.unit.api.kinds",))
     body = {"kind": "add_numbers", "spec": {"a": 1, "b": 2}}
     bodies = SubmissionBodies(kinds).validate_many([body] * 3)
-    services = cast(Services, SimpleNamespace(database=database, kinds=kinds))
+    services = cast(Services, SimpleNamespace(database=database, kinds=kinds, placing=Placing()))
     meanwhile: list[str] = []
 
     def slowly(*arguments: object) -> list[Accepted]:

@@ -30,11 +30,12 @@ from db.schema import downgrade, upgrade
 from db.states import Reason
 from db.submit import NewJob, submit
 from db.workers import register
+from tasks.registry import load_kinds
 from tests.servers import PostgresServer, ValkeyServer, free_port
 from tests.unit.api.serving import Serving, make_serving
 from tests.waiting import until
 
-KINDS = ["add_numbers", "check_worker", "count_words", "score_table", "train_automl", "train_h2o_model"]
+KINDS = sorted(load_kinds(("tests.unit.api.kinds",)))
 HERE = socket.gethostname()
 Examined = Callable[[], dict[str, dict[str, Any]]]
 
@@ -66,7 +67,11 @@ def statuses(found: dict[str, dict[str, Any]], *names: str) -> list[str]:
 
 def add_worker(database: Database, queue: str, hostname: str = HERE, kinds: list[str] = KINDS) -> str:
     with database.write() as session:
-        return register(session, name=f"{queue}-0", hostname=hostname, pid=1, queue=queue, slots=2, kinds=kinds)
+        worker_id = register(session, name=f"{queue}-0", hostname=hostname, pid=1, queue=queue, slots=2, kinds=kinds)
+        # It sends no sign of life, and a slow machine's test takes longer than a worker may be silent.
+        seen = update(WorkerRow).where(WorkerRow.id == worker_id).values(last_seen_at=db_now(timedelta(minutes=1)))
+        session.execute(seen)
+    return worker_id
 
 
 def age_worker(database: Database, worker_id: str, seconds: float) -> None:
@@ -300,7 +305,7 @@ def test_a_worker_that_vanished(serving: Serving) -> None:
 
 
 def test_workers_of_another_version(serving: Serving) -> None:
-    add_worker(serving.services.database, "cpu", kinds=["add_numbers", "check_worker", "paint_walls", "score_table"])
+    add_worker(serving.services.database, "cpu", kinds=[*(set(KINDS) - {"count_words"}), "paint_walls"])
     with client_of(serving) as client:
         answer = client.get("/v1/doctor").json()
     said = [finding["message"] for finding in answer["findings"] if finding["name"] == "worker_kinds"]
