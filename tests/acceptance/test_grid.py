@@ -7,7 +7,7 @@ import pytest
 
 from tests.acceptance.automl import left_in_h2o, story, wait_for_models
 from tests.acceptance.program import TURNOUT, Program
-from tests.acceptance.victims import VICTIMS
+from tests.acceptance.victims import kill_runners
 from tests.waiting import until
 from turnout import Client
 from turnout.errors import Invalid
@@ -32,7 +32,7 @@ def test_a_grid_goes_on_when_its_runner_is_killed_and_its_best_model_predicts(
     told = turnout(program, "submit", "train_h2o_model", "--dataset", circle_csv, *GRID)
     job = client.job(told.strip())
     wait_for_models(job)
-    VICTIMS["runner-h2o"].kill(program)
+    kill_runners(program, "h2o")
     record = job.wait(240)
     assert record.state == "succeeded", record.error
     assert story(job)[-1] == ("succeeded", "completed")

@@ -70,12 +70,23 @@ def _named(name: str) -> Callable[[Program], psutil.Process | None]:
     return _below(lambda process: name in process.name())
 
 
-def _runner_of(queue: str) -> Callable[[Program], psutil.Process | None]:
-    def fits(process: psutil.Process) -> bool:
-        worker = process.parent()
-        return "workers.runner" in process.cmdline() and worker is not None and queue in worker.cmdline()
+def kill_runners(program: Program, queue: str) -> None:
+    """All of a queue's: which of several has the job can't be seen from outside."""
+    found = []
+    for process in program.process.children(recursive=True):
+        with suppress(psutil.NoSuchProcess):
+            if lives(process) and _is_runner(process, queue):
+                found.append(process)
+    _kill(*found)
 
-    return _below(fits)
+
+def _is_runner(process: psutil.Process, queue: str) -> bool:
+    worker = process.parent()
+    return "workers.runner" in process.cmdline() and worker is not None and queue in worker.cmdline()
+
+
+def _runner_of(queue: str) -> Callable[[Program], psutil.Process | None]:
+    return _below(lambda process: _is_runner(process, queue))
 
 
 def _is_listed(_program: Program, client: Client, process: psutil.Process) -> bool:
