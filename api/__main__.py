@@ -9,19 +9,21 @@ import uvicorn
 from api.app import make_app
 from api.doctor.surroundings import Surroundings
 from api.hinter import Hinter
+from api.job_reader import JobReader
 from api.rooms import check_rooms
 from api.services import Services
 from api.settings import ApiSettings
 from api.tailer import Tailer
-from api.waker import Waker
 from db.engine import Database
 from db.settings import DatabaseSettings
 from db.store import Store
+from tasks.ends import EndListener
 from tasks.garbage import collect_rarely
 from tasks.hints import HintSender
 from tasks.logs import configure
 from tasks.registry import load_kinds
 from tasks.settings import BrokerSettings
+from tasks.teller import Teller
 from tasks.wakes import WakeSender
 
 _LONGEST_GOODBYE_SECONDS = 5
@@ -58,8 +60,10 @@ def make_services() -> Services:
         kinds=load_kinds(broker.kinds),
         # Marks of hints need not survive a power cut, so they need no waiting for the disk.
         hinter=Hinter(Database(home.url), HintSender(broker_url)),
-        waker=Waker(WakeSender(broker_url)),
+        waker=Teller(WakeSender(broker_url), "wakes"),
+        end_listener=EndListener(broker_url),
         tailer=Tailer(database),
+        job_reader=JobReader(database),
         surroundings=Surroundings(
             broker_url=broker.broker_url,
             h2o_cluster_file=home.home / "h2o" / "cluster.json",

@@ -9,6 +9,7 @@ from fastapi import FastAPI
 
 from api.committer import Committer
 from api.documentation import add_documentation
+from api.hearing import hear_ends
 from api.http_figures import WatchRequests
 from api.no_nul import NoNul
 from api.problems import handle_problems
@@ -30,13 +31,15 @@ def make_app(services: Services) -> FastAPI:
         services.hinter.start()
         services.waker.start()
         tailing = asyncio.create_task(services.tailer.run())
+        hearing = asyncio.create_task(hear_ends(services))
         try:
             yield
         finally:
             services.tailer.close()
-            tailing.cancel()
-            with suppress(asyncio.CancelledError):
-                await tailing
+            for task in (tailing, hearing):
+                task.cancel()
+                with suppress(asyncio.CancelledError):
+                    await task
             await asyncio.to_thread(committer.close)
             await asyncio.to_thread(services.hinter.close)
             await asyncio.to_thread(services.waker.close)

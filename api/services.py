@@ -9,15 +9,17 @@ from fastapi import Depends, Request
 from api.doctor.surroundings import Surroundings
 from api.figures import Figures
 from api.hinter import Hinter
+from api.job_reader import JobReader
 from api.known_keys import KnownKeys
 from api.lookers import Lookers
 from api.placing import Placing
 from api.settings import ApiSettings
 from api.tailer import Tailer
-from api.waker import Waker
 from db.engine import Database
 from db.store import Store
+from tasks.ends import EndListener
 from tasks.kind import Kind
+from tasks.teller import Teller
 
 
 @dataclass(frozen=True)
@@ -29,8 +31,10 @@ class Services:
     store: Store
     kinds: Mapping[str, Kind]
     hinter: Hinter
-    waker: Waker
+    waker: Teller
+    end_listener: EndListener
     tailer: Tailer
+    job_reader: JobReader
     known_keys: KnownKeys = field(default_factory=KnownKeys)
     figures: Figures = field(default_factory=Figures)
     placing: Placing = field(default_factory=Placing)

@@ -20,6 +20,8 @@ _BUSY_TIMEOUT_MS = 30_000
 _OUTAGES = frozenset({"25P03", "25P04", "25006"})
 # Who asks for a connection is a thread, of which each process has a bounded number; none has to wait for another's.
 _POOL = {"pool_size": 8, "max_overflow": -1}
+# Opening a file and setting it up takes several times as long as the usual question.
+_FILE_POOL = {"pool_size": 40, "max_overflow": -1}
 _POSTGRES_TIMEOUTS_MS = {
     "lock_timeout": 10_000,
     "idle_in_transaction_session_timeout": 10_000,
@@ -75,7 +77,7 @@ class Database:
             event.listen(engine, "handle_error", _as_an_outage)
             event.listen(engine, "connect", _send_lists_in_binary)
             return engine
-        engine = create_engine(url, hide_parameters=True, **_POOL)
+        engine = create_engine(url, hide_parameters=True, **_FILE_POOL)
         _prepare_sqlite(engine, synchronous="FULL" if durable else "NORMAL", begin=begin)
         return engine
 

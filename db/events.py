@@ -1,6 +1,6 @@
 """A job's event stream: numbered per job without gaps, under the job's row lock."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -31,6 +31,15 @@ class Numbered:
     last_seq: int
     at: datetime
     events: Sequence[NewEvent]
+
+
+@dataclass(frozen=True)
+class Standing:
+    """How far a job is: the number of its newest event, and whether that was the last one."""
+
+    job_id: str
+    last_event_seq: int
+    is_final: bool
 
 
 def state_events(
@@ -94,10 +103,8 @@ def events_after(session: Session, job_id: str, seq: int, limit: int) -> Sequenc
     return session.scalars(query).all()
 
 
-def news_of(session: Session, seen: Mapping[str, int]) -> dict[str, int]:
-    """Which of the jobs (id → last number seen) have newer events: id → newest number."""
-    if not seen:
-        return {}
+def standing_of(session: Session, job_ids: Collection[str]) -> list[Standing]:
+    """How far these jobs are, those that exist."""
     # One condition per job would exceed SQLite's limit on the depth of an expression at a thousand watched jobs.
-    newest = session.execute(select(JobRow.id, JobRow.last_event_seq).where(JobRow.id.in_(seen)))
-    return {job_id: seq for job_id, seq in newest if seq > seen[job_id]}
+    query = select(JobRow.id, JobRow.last_event_seq, JobRow.state).where(JobRow.id.in_(job_ids))
+    return [Standing(job_id, seq, State(state).is_final) for job_id, seq, state in session.execute(query)]

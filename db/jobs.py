@@ -1,6 +1,6 @@
 """Reading jobs, their attempts, leaderboards and artifacts."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from sqlalchemy import Text, cast, func, select
@@ -26,6 +26,11 @@ def find(session: Session, job_id: str, owner_id: str | None) -> JobRow | None:
     """The job, if it belongs to the owner (None: whoever it belongs to)."""
     job = session.get(JobRow, job_id)
     return None if job is None or (owner_id is not None and job.owner_id != owner_id) else job
+
+
+def find_all(session: Session, job_ids: Collection[str]) -> Mapping[str, JobRow]:
+    """Those of the jobs that exist, by their ids, whoever they belong to."""
+    return {job.id: job for job in session.scalars(select(JobRow).where(JobRow.id.in_(job_ids)))}
 
 
 def list_jobs(session: Session, wanted: JobFilter, limit: int) -> Sequence[JobRow]:

@@ -23,12 +23,14 @@ from db.engine import Database
 from db.leases import end_left_behind
 from db.settings import DatabaseSettings
 from tasks.celery_app import make_app, register_kinds
+from tasks.ends import EndSender
 from tasks.garbage import collect_rarely
 from tasks.hints import HintSender
 from tasks.logs import configure
 from tasks.queues import Queue
 from tasks.registry import load_kinds
 from tasks.settings import BrokerSettings
+from tasks.teller import Teller
 from workers.control import RemoteControl
 from workers.devices import Gpu, NoSuchDevice
 from workers.leaving import Leaving, ToldToEnd, end_process, raise_when_told
@@ -117,6 +119,7 @@ def _assemble(
         data=data,
         database=database,
         sender=HintSender(broker.broker_url.get_secret_value()),
+        ends=Teller(EndSender(broker.broker_url.get_secret_value()), "ends"),
         kinds=kinds,
         claimant=Claimant(worker_id, place.name),
         queue=queue,

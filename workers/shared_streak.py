@@ -278,6 +278,7 @@ class SharedStreak:
             return None
         state = execution.end(ended.report)
         self._tally.note_end(claimed, state)
+        self._tally.tell()
         return state
 
     def _go_on_apart(self) -> None:

@@ -19,6 +19,7 @@ from db.states import State
 from db.store import Store
 from tasks.hints import HintSender
 from tasks.kind import Kind
+from tasks.teller import Teller
 from workers.cleaner import clean_up_one
 from workers.execution import Workshop
 from workers.janitor import Janitor
@@ -50,6 +51,7 @@ class Supervisor:
         data: DatabaseSettings,
         database: Database,
         sender: HintSender,
+        ends: Teller,
         kinds: Mapping[str, Kind],
         claimant: Claimant,
         queue: str,
@@ -70,6 +72,7 @@ class Supervisor:
         self._recorder = Recorder(database, on_fenced=self._leases.lost, on_refused=self._leases.unwritable)
         self._workshop = Workshop(database, store, self._recorder, self._leases, settings.grace)
         self._announcer = Announcer()
+        self._ends = ends
         self._desk = Desk(
             shop=self._workshop,
             kinds=kinds,
@@ -78,6 +81,7 @@ class Supervisor:
             slots=len(slots),
             pace=Pace(kinds),
             announce=self._announcer.send,
+            ended=self._ends.tell,
             released=self._refill,
             lost=self._run_again,
         )
@@ -91,6 +95,7 @@ class Supervisor:
         )
 
     def start(self) -> None:
+        self._ends.start()
         self._slots.open()
         self._leases.start()
         self._recorder.start()
@@ -150,6 +155,7 @@ class Supervisor:
     def close(self) -> None:
         """The last step, when no job runs any more. To a database that is away the worker will look lost."""
         self._slots.close()
+        self._ends.close()
         try:
             with self._database.write() as session:
                 worker_rows.stopped(session, self._claimant.worker_id)

@@ -21,9 +21,9 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True)
 class Desk:
-    """Where a worker's slots get their jobs from. ``slots`` is how many share them. ``announce`` gets Celery's
-    events of the jobs that had no hint; ``released`` says that jobs went back to the queue, ``lost`` that one did so
-    because its runner died."""
+    """Where a worker's slots get their jobs from. ``slots`` is how many share them. ``announce`` gets Celery's events
+    of the jobs that had no hint; ``ended`` the ids of those that are final; ``released`` says that jobs went back to
+    the queue, ``lost`` that one did so because its runner died."""
 
     shop: Workshop
     kinds: Mapping[str, Kind]
@@ -32,6 +32,7 @@ class Desk:
     slots: int
     pace: Pace
     announce: Callable[[Sequence[Event]], None]
+    ended: Callable[[Sequence[str]], None]
     released: Callable[[], None]
     lost: Callable[[str], None]
 
@@ -54,6 +55,7 @@ class Tally:
         self.states: dict[str, State] = {}
         self.leaves_something = False
         self._news: list[Event] = []
+        self._final: list[str] = []
         self._ended: dict[State | None, list[str]] = {}
 
     def started(self, job: JobRow) -> None:
@@ -76,6 +78,7 @@ class Tally:
             self._commit_one_by_one()
             raise NotTogether from None
         self._note_ends(done, states)
+        self._tell_final()
 
     def note_end(self, claimed: Claimed, state: State | None) -> None:
         """An attempt's end is committed; None if somebody else ended it."""
@@ -86,6 +89,7 @@ class Tally:
             return
         self.states[job.id] = state
         if state.is_final:
+            self._final.append(job.id)
             self.note_leavings(job)
         if job.id != self.hinted:
             self._news.append(told_ended(job, state))
@@ -97,12 +101,19 @@ class Tally:
     def tell(self) -> None:
         """Log and announce what has happened since the last time: together, for a line each would take longer than the
         shortest jobs."""
+        self._tell_final()
         ended, self._ended = self._ended, {}
         for state, attempts in ended.items():
             log.info("attempts_ended", state=state, attempts=" ".join(attempts))
         if self._news:
             news, self._news = self._news, []
             self._desk.announce(news)
+
+    def _tell_final(self) -> None:
+        """At once: somebody may wait for them."""
+        if self._final:
+            final, self._final = self._final, []
+            self._desk.ended(final)
 
     def _commit_one_by_one(self) -> None:
         done, self.done = self.done, []

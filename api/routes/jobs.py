@@ -83,7 +83,7 @@ def _end(services: Services, holder: KeyHolder, job_id: str, request: StopReques
         session.refresh(job)
         view = job_view(session, job)
     if view.state == State.RUNNING:
-        services.waker.wake(job_id)
+        services.waker.tell([job_id])
     return view
 
 

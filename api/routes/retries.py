@@ -2,12 +2,13 @@
 
 from fastapi import APIRouter, Response
 
-from api.auth import Holder
-from api.following import read_job
-from api.job_views import JobView
+from api.auth import Holder, visible_owner
+from api.job_views import JobView, job_view
+from api.problems import not_found
 from api.retrying import accept_retry
 from api.routes.submissions import IdempotencyKey
 from api.services import ServicesOf
+from db.jobs import find
 
 router = APIRouter(prefix="/v1/jobs", tags=["jobs"])
 
@@ -25,5 +26,8 @@ def retry(
     else:
         response.headers["Idempotent-Replayed"] = "true"
     response.headers["Location"] = f"/v1/jobs/{job.id}"
-    view, _seq = read_job(services, holder, job.id)
-    return view
+    with services.database.read() as session:
+        found = find(session, job.id, visible_owner(holder))
+        if found is None:
+            raise not_found("job", job.id)
+        return job_view(session, found)

@@ -96,7 +96,8 @@ def submissions_router(bodies: SubmissionBodies, committer: Committer) -> APIRou
         job = await _accepted(services, committer, submitter, body, idempotency_key)
         view = job.view
         if view is None or wait_seconds:
-            seen = await wait_until_final(request, services, submitter.holder, job.job_id, wait_seconds)
+            is_new = view is not None
+            seen = await wait_until_final(request, services, submitter.holder, job.job_id, wait_seconds, is_new=is_new)
             view = seen.model_dump_json().encode()
         headers = {"Location": f"/v1/jobs/{job.job_id}"}
         if not job.is_new:

@@ -13,10 +13,10 @@ from sqlalchemy import update
 
 from api.app import make_app
 from api.hinter import Hinter
+from api.job_reader import JobReader
 from api.services import Services
 from api.settings import ApiSettings
 from api.tailer import Tailer
-from api.waker import Waker
 from db.attempt_writes import Board, NewArtifact, Progress, add_artifact, record, replace_leaderboard
 from db.claims import Claimant, Token, claim
 from db.clock import db_now
@@ -30,7 +30,9 @@ from db.states import EventType, Reason
 from db.store import Store
 from db.workers import register
 from tasks.broker import BrokerUnavailable
+from tasks.ends import EndListener
 from tasks.registry import load_kinds
+from tasks.teller import Teller
 
 _KINDS = ("add_numbers", "count_words")
 
@@ -164,8 +166,11 @@ def make_serving(home: Path, **settings: object) -> Serving:
         store=Store(home / "store"),
         kinds=load_kinds(("tests.unit.api.kinds",)),
         hinter=Hinter(database, sender, retry_seconds=0.05),
-        waker=Waker(broadcaster),
+        waker=Teller(broadcaster, "wakes"),
+        # Polls alone.
+        end_listener=EndListener("memory://"),
         tailer=Tailer(database),
+        job_reader=JobReader(database),
     )
     return Serving(services, keys, sender, broadcaster)
 

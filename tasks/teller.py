@@ -1,7 +1,7 @@
-"""Wakes the workers after a cancel or a stop, outside of the request that asked for it."""
+"""Broadcasts outside of whoever has something to tell: nobody waits for a slow broker."""
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Protocol
 
 import structlog
@@ -12,25 +12,28 @@ log = structlog.get_logger()
 
 
 class Broadcaster(Protocol):
-    """What publishes wakes: ``tasks.wakes.WakeSender``."""
+    """What publishes: ``tasks.wakes.WakeSender``, ``tasks.ends.EndSender``."""
 
     def send(self, job_ids: Sequence[str]) -> None:
         """Raises ``BrokerUnavailable``."""
 
 
-class Waker:
-    """One background thread. A wake that can't be sent is dropped: by the time the broker is back, the workers have
-    renewed their leases and seen the request."""
+class Teller:
+    """One background thread. What can't be sent is dropped, so it tells only of what its hearers find out without it,
+    later."""
 
-    def __init__(self, broadcaster: Broadcaster) -> None:
+    def __init__(self, broadcaster: Broadcaster, what: str) -> None:
+        """``what`` is told, for the log."""
         self._broadcaster = broadcaster
+        self._what = what
         self._changed = threading.Condition()
-        self._job_ids: set[str] = set()
+        # In their order, each once.
+        self._job_ids: dict[str, None] = {}
         self._closing = False
         self._thread: threading.Thread | None = None
 
     def start(self) -> None:
-        self._thread = threading.Thread(target=self._run, name="waker", daemon=True)
+        self._thread = threading.Thread(target=self._run, name=f"tell-{self._what}", daemon=True)
         self._thread.start()
 
     def close(self) -> None:
@@ -40,10 +43,10 @@ class Waker:
         if self._thread is not None:
             self._thread.join(timeout=5)
 
-    def wake(self, job_id: str) -> None:
-        """Have the worker that runs the job look at what is asked of it. Returns at once."""
+    def tell(self, job_ids: Collection[str]) -> None:
+        """Have it told that something befell these jobs. Returns at once."""
         with self._changed:
-            self._job_ids.add(job_id)
+            self._job_ids.update(dict.fromkeys(job_ids))
             self._changed.notify()
 
     def _run(self) -> None:
@@ -52,8 +55,8 @@ class Waker:
                 self._changed.wait_for(lambda: self._job_ids or self._closing)
                 if self._closing:
                     return
-                job_ids, self._job_ids = sorted(self._job_ids), set()
+                job_ids, self._job_ids = list(self._job_ids), {}
             try:
                 self._broadcaster.send(job_ids)
             except BrokerUnavailable as exc:
-                log.warning("workers_not_woken", jobs=len(job_ids), why=str(exc))
+                log.warning("not_told", what=self._what, jobs=len(job_ids), why=str(exc))
