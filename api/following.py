@@ -21,11 +21,13 @@ async def wait_until_final(
     """The job as soon as it is final, or as it is when the time has run out or the client has gone. One that is new is
     not looked at before something has happened to it. Raises the 404 problem."""
     give_up = time.monotonic() + wait_seconds
+    has_news, is_over = not is_new, False
     while True:
         left = give_up - time.monotonic()
-        is_over = left <= 0 or services.tailer.closing or await request.is_disconnected()
-        if is_over or not is_new:
+        is_over = is_over or left <= 0 or services.tailer.closing
+        if is_over or has_news:
             view = await services.job_reader.read(job_id, visible_owner(holder))
             if is_over or State(view.state).is_final:
                 return view
-        is_new = not await services.tailer.ended(job_id, min(left, _LOOK_SECONDS))
+        has_news = await services.tailer.ended(job_id, min(left, _LOOK_SECONDS))
+        is_over = not has_news and await request.is_disconnected()

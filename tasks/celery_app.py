@@ -4,12 +4,13 @@ The broker decides nothing here. A message is a hint that a job may be there to 
 taken, and a lost or doubled one does no harm.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from celery import Celery
 from kombu.entity import Queue as BrokerQueue
 
+from tasks.kind import Kind
 from tasks.queues import Queue
 
 _OPTIONS: dict[str, Any] = {
@@ -49,11 +50,14 @@ def make_app(broker_url: str) -> Celery:
     return app
 
 
-def register_kinds(app: Celery, names: Iterable[str], carry: Callable[[Any, str], None]) -> None:
-    """Give each kind its Celery task, so that Flower shows jobs under their kind. ``carry(task, job_id)`` runs one."""
-    for name in names:
+def register_kinds(app: Celery, kinds: Mapping[str, Kind], carry: Callable[[Any, str], None]) -> None:
+    """Give each kind its Celery task, so that Flower shows jobs under their kind. ``carry(task, job_id)`` runs one.
+
+    A job of a shared kind goes on after its task's end, so Celery tells nothing of that.
+    """
+    for name, kind in kinds.items():
 
         def body(self: Any, job_id: str) -> None:
             carry(self, job_id)
 
-        app.task(name=name, bind=True, ignore_result=True, acks_late=False)(body)
+        app.task(name=name, bind=True, ignore_result=True, acks_late=False, send_events=not kind.shared)(body)

@@ -6,7 +6,7 @@ import queue
 import threading
 import time
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import structlog
@@ -18,6 +18,7 @@ from db.finish import hand_back
 from db.hints import unmark
 from db.rows import JobRow
 from db.states import State
+from workers.balance import fair_share
 from workers.channel import Message
 from workers.execution import Ended, addressee
 from workers.lease_keeper import lease_until
@@ -29,10 +30,12 @@ log = structlog.get_logger()
 
 _TICK_SECONDS = 0.1
 _RETRY_SECONDS = 0.5
+# The jobs of a batch end one right after the other, and are committed together.
+_GATHER_SECONDS = 0.003
 # The next job often comes right behind the last one, and its model is here.
 _LINGER_SECONDS = 0.25
 # Of jobs with many inputs each, few keep the device busy, and the others may find an idle one elsewhere.
-_MOST_INPUTS = 512
+_MOST_INPUTS = 1024
 _FEWEST_JOBS = 2
 # As long as it is not known how many inputs jobs have, and how much the last one tells of the next.
 _FIRST_JOBS = 8
@@ -43,13 +46,18 @@ _MOST_MESSAGES = 1000
 
 
 class SharedStreak:
-    """Belongs to the thread that has the slot; only ``invite`` and ``shut_down`` may be called by others."""
+    """Belongs to the thread that has the slot; only ``invite``, ``load``, ``nudge`` and ``shut_down`` are for
+    others."""
 
-    def __init__(self, desk: Desk, slot: Slot, slots: Slots) -> None:
-        """While somebody waits for one of ``slots``, no more jobs are admitted; idle ones get their share of them."""
+    def __init__(
+        self, desk: Desk, slot: Slot, slots: Slots, fellows: Callable[[], Sequence["SharedStreak"]] = tuple
+    ) -> None:
+        """While somebody waits for one of ``slots``, no more jobs are admitted; idle ones and ``fellows``, which are
+        all of the worker's, get their share of them."""
         self._desk = desk
         self._slot = slot
         self._slots = slots
+        self._fellows = fellows
         self._runner = SharedRunner(slot.runner)
         self._kinds = [name for name, kind in desk.kinds.items() if kind.shared]
         self._tally = Tally(desk)
@@ -65,6 +73,8 @@ class SharedStreak:
         self._watch_at = 0.0
         self._refill_at = 0.0
         self._idle_since: float | None = None
+        self._inputs = 0
+        self._leaves_some = True
         self._usual_inputs = _MOST_INPUTS / _FIRST_JOBS
 
     def run(self, job_id: str) -> None:
@@ -86,6 +96,16 @@ class SharedStreak:
         self._runner.process.inbox.put({"type": "invited"})
         return True
 
+    @property
+    def load(self) -> float:
+        """How many inputs its jobs have together; infinite while it takes no further ones."""
+        return self._inputs if self._room() else math.inf
+
+    def nudge(self) -> None:
+        """Have it look soon for what waits."""
+        self._look_at = 0.0
+        self._runner.process.inbox.put({"type": "invited"})
+
     def shut_down(self) -> None:
         """Admit no further job; those that run end within the grace period or are handed back."""
         with self._lock:
@@ -98,8 +118,8 @@ class SharedStreak:
         """For how many more jobs there are seats."""
         if self._apart or self._alone or not self._may_admit():
             return 0
-        inputs = sum(_inputs(claimed.job.spec) for claimed in self._claimed.values())
-        fitting = max(math.ceil((_MOST_INPUTS - inputs) / self._usual_inputs), _FEWEST_JOBS - len(self._claimed))
+        fitting = math.ceil((_MOST_INPUTS - self._inputs) / self._usual_inputs)
+        fitting = max(fitting, _FEWEST_JOBS - len(self._claimed))
         return max(0, min(fitting, self._slot.setting.seats - len(self._claimed)))
 
     def _may_admit(self) -> bool:
@@ -177,14 +197,25 @@ class SharedStreak:
             self._invited.popleft()
         self._begin(jobs, asked_at)
         self._tally.tell()
-        if jobs and asked_at >= self._refill_at:
+        if jobs and self._leaves_some and asked_at >= self._refill_at:
             self._refill_at = asked_at + _TICK_SECONDS
             self._desk.released()
 
     def _next_ids(self, session: Session, invited: Sequence[str], room: int) -> Sequence[str]:
-        found = unhinted(session, self._desk.queue, self._kinds, self._slot.setting.seats)
-        share = math.ceil(len(found) / (1 + self._slots.count_idle()))
-        return [*dict.fromkeys([*invited, *(job_id for job_id, _ in found[:share])])][: max(room, len(invited))]
+        seats = self._slot.setting.seats
+        unknown = unhinted(session, self._desk.queue, self._desk.kinds, seats)
+        found = [job_id for job_id, kind in unknown if self._desk.kinds[kind].shared]
+        mine = self._inputs + len(invited) * self._usual_inputs
+        fellows = [fellow for fellow in self._fellows() if fellow is not self]
+        others = [*(fellow.load for fellow in fellows), *[0.0] * self._slots.count_idle()]
+        share = fair_share(len(found), self._usual_inputs, mine, others)
+        if share < len(found):
+            for fellow in fellows:
+                fellow.nudge()
+        ids = [*dict.fromkeys([*invited, *found[:share]])][: max(room, len(invited))]
+        # What is claimed here makes room for hints to others.
+        self._leaves_some = len(unknown) > len(ids) - len(invited) or len(unknown) >= seats // 2
+        return ids
 
     def _begin(self, jobs: Sequence[JobRow], asked_at: float) -> None:
         if jobs:
@@ -206,6 +237,7 @@ class SharedStreak:
             # Whoever invites looks at them.
             self._claimed[token] = claimed
             self._attempts[token] = execution
+            self._inputs += _inputs(claimed.job.spec)
             late = self._shutting_down
         if late:
             execution.shut_down()
@@ -232,8 +264,9 @@ class SharedStreak:
         found: list[Message] = []
         try:
             found.append(inbox.get(timeout=_RETRY_SECONDS if self._tally.done else _TICK_SECONDS))
+            until = time.monotonic() + (_GATHER_SECONDS if len(self._attempts) > 1 else 0)
             while len(found) < _MOST_MESSAGES:
-                found.append(inbox.get_nowait())
+                found.append(inbox.get(timeout=max(0.0, until - time.monotonic())))
         except queue.Empty:
             pass
         return found
@@ -269,6 +302,7 @@ class SharedStreak:
         with self._lock:
             claimed = self._claimed.pop(token)
             execution = self._attempts.pop(token)
+            self._inputs -= _inputs(claimed.job.spec)
         if ended.report is None:
             execution.let_go()
             return None

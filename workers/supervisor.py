@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import structlog
@@ -112,12 +112,12 @@ class Supervisor:
         """The body of every Celery task: run the job that the hint names, if it is there to claim, and short ones after
         it.
 
-        Celery's outcome mirrors the attempt's; a hint that claims nothing ends as ``Ignore``, and so does one whose job
-        shares a runner, since that one's thread runs it.
+        Celery's outcome mirrors the attempt's; a hint that claims nothing ends as ``Ignore``. One whose job shares a
+        runner returns as soon as that one's thread has it.
         """
         if self._is_shared(task.name):
             self._place(job_id)
-            raise Ignore
+            return
         slot = self._slots.take()
         if slot is None:
             self._drop_hint(job_id)
@@ -172,16 +172,14 @@ class Supervisor:
             if slot is not None:
                 threading.Thread(target=self._run_shared, args=(slot, job_id), name="share", daemon=True).start()
                 return
-            with self._lock:
-                streaks = [streak for streak in self._streaks if isinstance(streak, SharedStreak)]
-            if any(streak.invite(job_id) for streak in streaks):
+            if any(streak.invite(job_id) for streak in sorted(self._shared(), key=lambda streak: streak.load)):
                 return
             time.sleep(_SEAT_RETRY_SECONDS)
         self._drop_hint(job_id)
 
     def _run_shared(self, slot: Slot, job_id: str) -> None:
         """Begin with this job and give the slot back."""
-        streak = SharedStreak(self._desk, slot, self._slots)
+        streak = SharedStreak(self._desk, slot, self._slots, self._shared)
         try:
             if self._enter(streak):
                 streak.run(job_id)
@@ -192,6 +190,10 @@ class Supervisor:
                 self._streaks.discard(streak)
             self._slots.give_back(slot)
             self._refill()
+
+    def _shared(self) -> Sequence[SharedStreak]:
+        with self._lock:
+            return [streak for streak in self._streaks if isinstance(streak, SharedStreak)]
 
     def _run_unhinted(self, slot: Slot, job_id: str) -> None:
         """Raises ``OperationalError``; then the slot is given back, too."""

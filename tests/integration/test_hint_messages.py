@@ -12,6 +12,7 @@ import pytest
 from tasks.broker import BrokerUnavailable
 from tasks.celery_app import make_app, register_kinds
 from tasks.hints import HintSender
+from tasks.registry import load_kinds
 from tests.servers import ValkeyServer
 
 
@@ -36,7 +37,7 @@ def messages(valkey: ValkeyServer, queue: str) -> list[dict[str, Any]]:
 
 def test_a_hint_is_the_message_that_celery_sends(valkey: ValkeyServer) -> None:
     app = make_app(valkey.url)
-    register_kinds(app, ["check_worker"], lambda _task, _job_id: None)
+    register_kinds(app, load_kinds(), lambda _task, _job_id: None)
     app.send_task("check_worker", args=["j"], task_id="j", queue="cpu", ignore_result=True)
     HintSender(valkey.url).send("cpu", [("j", "check_worker")])
     theirs, ours = messages(valkey, "cpu")
