@@ -30,7 +30,8 @@ class MetricsView(BaseModel):
     """What a job cost; null where it was not measured.
 
     For one that is computed in batches: how many inputs its batches had on average, other jobs' included, which share
-    was padding, how long its first input waited for the device, and its share of the device's time.
+    was padding, how long its first input waited for the device, and its share of the device's time; how many models it
+    had to load and found loaded, and how many bytes they take.
     """
 
     queue_seconds: float | None
@@ -40,6 +41,9 @@ class MetricsView(BaseModel):
     padding_share: float | None
     batch_wait_seconds: float | None
     device_seconds: float | None
+    model_loads: int | None
+    model_hits: int | None
+    model_bytes: int | None
     peak_memory_bytes: int | None
 
 
@@ -161,6 +165,9 @@ def _metrics(job: JobRow) -> MetricsView:
         padding_share=measured.get("padding_share"),
         batch_wait_seconds=measured.get("batch_wait_seconds"),
         device_seconds=measured.get("device_seconds"),
+        model_loads=measured.get("model_loads"),
+        model_hits=measured.get("model_hits"),
+        model_bytes=measured.get("model_bytes"),
         peak_memory_bytes=measured.get("peak_memory_bytes"),
     )
 

@@ -79,8 +79,9 @@ class ModelCache:
             if is_new:
                 self._fill(key, place, load, held_bytes)
             job.measured("load_seconds", round(self._clock() - started, 4))
-            job.measured("model_loads", float(is_new))
-            job.measured("model_hits", float(not is_new))
+            job.measured("model_loads", int(is_new))
+            job.measured("model_hits", int(not is_new))
+            job.measured("model_bytes", place.bytes)
             yield place.model
         finally:
             with self._changed:

@@ -34,6 +34,9 @@ def test_a_submission_is_accepted_with_its_address_and_all_fields(client: TestCl
         "padding_share",
         "batch_wait_seconds",
         "device_seconds",
+        "model_loads",
+        "model_hits",
+        "model_bytes",
         "peak_memory_bytes",
     }
     assert job["progress"] == {"fraction": None, "message": None, "eta_seconds": None}

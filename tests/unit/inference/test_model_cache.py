@@ -84,8 +84,8 @@ def test_the_second_use_loads_nothing(models: Models) -> None:
     with models.using("a", job=second):
         pass
     assert models.loads == ["a"]
-    assert first.figures == {"load_seconds": 2.0, "model_loads": 1.0, "model_hits": 0.0}
-    assert second.figures == {"load_seconds": 0.0, "model_loads": 0.0, "model_hits": 1.0}
+    assert first.figures == {"load_seconds": 2.0, "model_loads": 1, "model_hits": 0, "model_bytes": 40 << 20}
+    assert second.figures == {"load_seconds": 0.0, "model_loads": 0, "model_hits": 1, "model_bytes": 40 << 20}
 
 
 def test_the_one_used_longest_ago_makes_room(models: Models) -> None:
