@@ -14,15 +14,16 @@ _RETRY_SECONDS = 1.0
 
 async def hear_ends(services: Services) -> None:
     """Until cancelled, or at once if the broker can't tell. While it is away, polls alone tell of ends."""
-    is_away = False
+    tailer = services.tailer
+    was_told = True
     while True:
         try:
             async for job_ids in services.end_listener.ends():
-                is_away = False
-                services.tailer.hear(job_ids)
+                tailer.is_told = was_told = True
+                tailer.hear(job_ids)
             return
         except BrokerUnavailable as exc:
-            if not is_away:
+            if was_told:
                 log.warning("ends_not_heard", why=str(exc))
-            is_away = True
+            tailer.is_told = was_told = False
         await asyncio.sleep(_RETRY_SECONDS)

@@ -17,6 +17,8 @@ from db.events import Standing, standing_of
 log = structlog.get_logger()
 
 _POLL_SECONDS = 0.1
+# While somebody tells of ends, who waits for those alone needs polls only for what gets lost.
+_RARE_POLL_SECONDS = 0.5
 _PAUSE_AFTER_ERROR_SECONDS = 1.0
 # An end may be told before the request that submitted the job has begun to wait.
 _REMEMBERED = 2000
@@ -34,7 +36,8 @@ class _Waiter:
 
 
 class Tailer:
-    """Lives in one event loop: ``run`` polls, ``changed`` and ``ended`` wait."""
+    """Lives in one event loop: ``run`` polls, ``changed`` and ``ended`` wait. ``is_told`` says whether somebody calls
+    ``hear`` when jobs end."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -42,6 +45,7 @@ class Tailer:
         self._ended_lately: dict[str, None] = {}
         self._watched = asyncio.Event()
         self.closing = False
+        self.is_told = False
 
     @property
     def watched_jobs(self) -> int:
@@ -85,7 +89,7 @@ class Tailer:
                 for waiter in self._waiters.get(standing.job_id, ()):
                     if waiter.heeds(standing):
                         waiter.woken.set()
-            await asyncio.sleep(_POLL_SECONDS)
+            await asyncio.sleep(_RARE_POLL_SECONDS if self.is_told and self._only_ends() else _POLL_SECONDS)
 
     def close(self) -> None:
         """Wake everyone for the last time, so that open streams end and the server can stop."""
@@ -111,6 +115,9 @@ class Tailer:
     def _poll(self, job_ids: list[str]) -> list[Standing]:
         with self._database.read() as session:
             return standing_of(session, job_ids)
+
+    def _only_ends(self) -> bool:
+        return all(waiter.seen is None for waiters in self._waiters.values() for waiter in waiters)
 
     def _forget(self, job_id: str, waiter: _Waiter) -> None:
         self._waiters[job_id].discard(waiter)

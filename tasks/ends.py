@@ -40,8 +40,8 @@ class EndListener:
         self._channel = "" if known is None else _channel(known.connection_pool.connection_kwargs)
 
     async def ends(self) -> AsyncIterator[Sequence[str]]:
-        """The ids of jobs, as they are told; ends at once if the broker has no such channels. Raises
-        ``BrokerUnavailable`` once the connection is lost."""
+        """None yet once it listens, and then the ids of jobs, as they are told; ends at once if the broker has no such
+        channels. Raises ``BrokerUnavailable`` once the connection is lost."""
         if self._url is None:
             return
         redis = Redis.from_url(self._url, socket_connect_timeout=_CONNECT_SECONDS, socket_keepalive=True)
@@ -49,8 +49,7 @@ class EndListener:
             async with redis, redis.pubsub() as channel:
                 await channel.subscribe(self._channel)
                 async for message in channel.listen():
-                    if message["type"] == "message":
-                        yield _job_ids(message["data"])
+                    yield _job_ids(message["data"]) if message["type"] == "message" else ()
         except (RedisError, OSError) as exc:
             raise BrokerUnavailable(type(exc).__name__) from exc
 

@@ -30,8 +30,9 @@ log = structlog.get_logger()
 
 _TICK_SECONDS = 0.1
 _RETRY_SECONDS = 0.5
-# The jobs of a batch end one right after the other, and are committed together.
-_GATHER_SECONDS = 0.003
+# The jobs of a batch end one right after the other, and are committed together. The more are on their way, the longer
+# each of them takes anyhow, and the less such a moment matters.
+_GATHER_SECONDS_EACH, _LONGEST_GATHER_SECONDS = 0.0004, 0.015
 # The next job often comes right behind the last one, and its model is here.
 _LINGER_SECONDS = 0.25
 # Of jobs with many inputs each, few keep the device busy, and the others may find an idle one elsewhere.
@@ -264,7 +265,8 @@ class SharedStreak:
         found: list[Message] = []
         try:
             found.append(inbox.get(timeout=_RETRY_SECONDS if self._tally.done else _TICK_SECONDS))
-            until = time.monotonic() + (_GATHER_SECONDS if len(self._attempts) > 1 else 0)
+            others = len(self._attempts) - 1
+            until = time.monotonic() + min(_LONGEST_GATHER_SECONDS, _GATHER_SECONDS_EACH * others)
             while len(found) < _MOST_MESSAGES:
                 found.append(inbox.get(timeout=max(0.0, until - time.monotonic())))
         except queue.Empty:

@@ -162,3 +162,15 @@ def test_a_reader_goes_on_after_one_whose_client_went_away(client: TestClient, s
         return await reader.read(job_id, None)
 
     assert asyncio.run(read()).id == job_id
+
+
+def test_polls_stay_frequent_for_who_waits_for_more_than_ends(
+    client: TestClient, serving: Serving, worker: HandWorker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(api.tailer, "_RARE_POLL_SECONDS", 3600.0)
+    serving.services.tailer.is_told = True
+    job_id = submitted(client)
+    stream = Background(lambda: client.get(f"/v1/jobs/{job_id}/events").text)
+    until(lambda: serving.services.tailer.watched_jobs)
+    worker.succeed(worker.start(job_id), words=2)
+    assert "event: final" in str(stream.result())
