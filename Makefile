@@ -8,6 +8,8 @@ RUN := $(VENV)/bin/python -P
 LOCK := $(VENV)/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header
 # Images get the versions that are tested.
 LOCK_IMAGE := $(LOCK) --constraint requirements/dev.lock
+# Of every extra but bench, which only a benchmark needs.
+LOCK_DEV := $(LOCK) $(patsubst %,--extra %,server h2o inference embedded pandas parquet mlflow demo dev)
 # torch is in no lock file: pip installs it before, from requirements/torch.txt.
 LOCK_INFERENCE := $(LOCK_IMAGE) --extra inference --override requirements/without-torch.txt
 # These start clusters of their own; the other tests of H2O share one, so they run in one process.
@@ -63,13 +65,14 @@ test-integration: $(VENV)/.dev ## real Redis and SQL: migrations, claim races, f
 test-acceptance: $(VENV)/.dev ## the real program as processes, one story a file
 	$(RUN) -m pytest tests/acceptance -q -n 2 --dist loadfile
 
-bench: $(VENV)/.dev ## benchmarks, one after the other; let nothing else run meanwhile
+bench: $(VENV)/.bench ## benchmarks, one after the other; let nothing else run meanwhile
 	PYTHONPATH=. $(RUN) -m bench.automl
 	PYTHONPATH=. $(RUN) -m bench.submit_broker_away
 	PYTHONPATH=. $(RUN) -m bench.refusals
 	PYTHONPATH=. $(RUN) -m bench.large_table
 	PYTHONPATH=. $(RUN) -m bench.queue
 	PYTHONPATH=. $(RUN) -m bench.inference
+	PYTHONPATH=. $(RUN) -m bench.inference --words 40 --only a c d e
 	PYTHONPATH=. $(RUN) -m bench.scaling
 	PYTHONPATH=. $(RUN) -m bench.chaos
 
@@ -83,8 +86,9 @@ kind: ## begin a new kind of job: make kind NAME=verb_noun
 
 lock: $(VENV)/.dev ## resolve the pinned versions anew
 	$(LOCK) --extra server --extra h2o --extra embedded --extra demo --output-file requirements/demo.lock pyproject.toml
-	$(LOCK) --all-extras --constraint requirements/demo.lock --override requirements/without-torch.txt --output-file requirements/dev.lock pyproject.toml
+	$(LOCK_DEV) --constraint requirements/demo.lock --override requirements/without-torch.txt --output-file requirements/dev.lock pyproject.toml
 	$(LOCK_INFERENCE) --output-file requirements/inference.lock pyproject.toml
+	$(LOCK_IMAGE) --extra bench --output-file requirements/bench.lock pyproject.toml
 	$(LOCK_IMAGE) --output-file deploy/locks/build.lock deploy/locks/build.in
 	$(LOCK_IMAGE) --output-file deploy/locks/h2o.lock deploy/locks/h2o.in
 	$(LOCK_IMAGE) --extra server --output-file deploy/locks/server.lock pyproject.toml
@@ -116,4 +120,9 @@ $(VENV)/.dev: $(VENV)/.demo requirements/torch.txt requirements/dev.lock
 	@echo "Installing the development tools and torch (about 1 GB, with CUDA more) …"
 	@$(INSTALL) --requirement requirements/torch.txt
 	@$(INSTALL) --require-hashes --requirement requirements/dev.lock
+	@touch $@
+
+$(VENV)/.bench: $(VENV)/.dev requirements/bench.lock
+	@echo "Installing what the benchmarks compare Turnout with …"
+	@$(INSTALL) --require-hashes --requirement requirements/bench.lock
 	@touch $@

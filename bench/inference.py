@@ -1,118 +1,85 @@
-"""What Turnout's jobs cost against the library by itself, on a real model (MiniLM), in one run and by turns.
+"""What Turnout's jobs cost against the libraries by themselves and against what people use instead, on a real model.
 
-a  transformers in one process at its best batch size and number of threads, on input sorted by length = 100 %
-b  Turnout: jobs of 256 inputs each, submitted together
-c  Turnout: jobs of a single input from 64 clients at once, each waiting for its result
+a        transformers in one process at its best batch size and number of threads, on input sorted by length = 100 %
+b        Turnout: jobs of 256 inputs each, submitted together
+c        Turnout: jobs of a single input from 64 clients at once, each waiting for its result
+d        plain Celery: one call of transformers' pipeline a task, 64 clients; no HTTP before it, which is in its favour
+d256     the same with a list of 256 inputs a task, submitted together
+e        LitServe with its own batching, the best of several settings, 64 clients over HTTP
+f        ONNX Runtime in one process at its best batch size and number of threads, on rows of one length
+g        Turnout: predict_onnx, jobs of 256 rows each as NPY files
+latency  Turnout: single jobs at random moments, half as many a second as c does, or the model alone with one text at a
+         time, if that is less; against that model's own time, with as many threads. All texts have the mean length
+loads    Turnout: what the first and the second use of a model load, and all others
 
-``python -P -m bench.inference [--only a b c] [--inputs 2048] [--pairs 3]``, with PYTHONPATH=. Loading the model and the
-first batch do not count. Nothing else should run meanwhile.
+``python -P -m bench.inference [--only a b c] [--words 15] [--inputs 2048] [--pairs 3]``, with PYTHONPATH=. Every round
+begins with new processes, and each side is alone. Loading models and first batches do not count. Ends with 1 if a
+measure is missed. Nothing else should run meanwhile.
 """
 
 import argparse
-import json
-import statistics
-import subprocess
 import sys
 import tempfile
-import time
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
-import httpx
+from bench.inference_parts import celery_side, litserve_side, raw_side, turnout_side
+from bench.inference_parts.goals import goals
+from bench.inference_parts.measured import Measured, Plan
+from bench.inference_parts.report import print_columns, print_goals, told
+from bench.machine import machine
+from bench.queue_parts.ground import SQLITE, Servers
 
-from bench.inference_parts.clients import job
-from bench.inference_parts.texts import MODELS, texts
-from bench.machine import free_ports, machine
-from bench.queue_parts.ground import PYTHON, ROOT, SQLITE, Servers, wait_for
-from bench.queue_parts.turnout_runs import Turnout
-
-_INPUTS_A_JOB = 256
-_CLIENTS = 64
-_PATIENCE_SECONDS = 550
+_COLUMNS = sorted([*raw_side.COLUMNS, *turnout_side.COLUMNS, *celery_side.COLUMNS, *litserve_side.COLUMNS])
+Side = Callable[[], Iterator[tuple[str, Measured]]]
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--only", nargs="+", choices="abc", default=list("abc"), help="these columns (default all)")
-    parser.add_argument("--inputs", type=int, default=2048, help="in each column (default 2048)")
+    parser.add_argument("--only", nargs="+", choices=_COLUMNS, default=_COLUMNS, help="these columns (default all)")
+    parser.add_argument("--inputs", type=int, default=2048, help="in each of a, b, f and g (default 2048)")
+    parser.add_argument("--singles", type=int, default=1024, help="in each of c, d, d256 and e (default 1024)")
+    parser.add_argument("--words", type=int, default=15, help="in a text, the mean (default 15)")
     parser.add_argument("--pairs", type=int, default=3, help="how often each column is measured (default 3)")
     parser.add_argument("--slots", type=int, help="of Turnout's worker (default one for each core)")
     arguments = parser.parse_args()
-    rates: dict[str, list[float]] = {column: [] for column in arguments.only}
+    plan = Plan(frozenset(arguments.only), arguments.inputs, arguments.singles, arguments.words, arguments.slots)
+    lacking = litserve_side.missing() if "e" in plan.only else None
+    if lacking is not None:
+        parser.error(lacking)
+    found: dict[str, list[Measured]] = {}
     with ExitStack() as stack:
-        directory = stack.enter_context(tempfile.TemporaryDirectory(prefix="turnout-bench-"))
-        servers = stack.enter_context(Servers(Path(directory), [SQLITE]).running())
-        turnout = Turnout(servers.ground(SQLITE), free_ports(1)[0])
-        turnout.variables["TURNOUT_MODELS"] = str(MODELS)
-        client = stack.enter_context(_working(turnout, arguments.slots)) if set(arguments.only) - {"a"} else None
-        for _ in range(arguments.pairs):
-            for column in arguments.only:
-                rate, told = _measure(column, arguments.inputs, turnout, client)
-                rates[column].append(rate)
-                print(f"  {column}  {rate:8.1f} inputs/s   {told}", flush=True)
-    print(f"\n{machine()}\n")
-    whole = statistics.median(rates["a"]) if "a" in rates else None
-    for column, found in rates.items():
-        share = "" if whole is None else f"   {statistics.median(found) / whole:.0%} of a"
-        print(f"{column}  median {statistics.median(found):.1f} inputs/s{share}")
-    return 0
+        directory = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="turnout-bench-")))
+        servers = stack.enter_context(Servers(directory, [SQLITE]).running())
+        sides = _sides(servers, directory / "models", plan)
+        for number in range(arguments.pairs):
+            # The first one changes, so that none always finds the machine as another left it.
+            for side in sides if number % 2 == 0 else reversed(sides):
+                for column, measured in side():
+                    print(f"  {column:<8} {told(measured)}", flush=True)
+                    found.setdefault(column, []).append(measured)
+    print(f"\n{machine()}, texts of {plan.words} words on average\n")
+    print_columns(found)
+    reckoned = goals(found)
+    print_goals(reckoned)
+    return 1 if any(goal.reached is False for goal in reckoned) else 0
 
 
-def _measure(column: str, inputs: int, turnout: Turnout, client: httpx.Client | None) -> tuple[float, str]:
-    if column == "a":
-        return _raw(inputs)
-    if client is None:
-        raise ValueError("there is no Turnout")
-    return _large_jobs(inputs, turnout, client) if column == "b" else _single_jobs(inputs, turnout)
-
-
-@contextmanager
-def _working(turnout: Turnout, slots: int | None) -> Iterator[httpx.Client]:
-    """A Turnout whose runners all have the model loaded."""
-    chosen = () if slots is None else ("--slots", str(slots))
-    command = (*PYTHON, "workers", "--queue", "cpu", *chosen)
-    with turnout.serving() as client, turnout.ground.process("worker", *command, **turnout.variables):
-        wait_for(lambda: client.get("/v1/workers").json()["workers"], "the worker")
-        count = client.get("/v1/workers").json()["workers"][0]["slots"]
-
-        def loaded_everywhere() -> bool:
-            client.post(
-                "/v1/jobs/bulk", json={"jobs": [job([text] * 8) for text in texts(8 * count)]}
-            ).raise_for_status()
-            turnout.wait_until_done()
-            time.sleep(2.5)
-            return len(client.get("/v1/workers").json()["workers"][0]["models"]) == count
-
-        wait_for(loaded_everywhere, "the model in every runner")
-        yield client
-
-
-def _raw(inputs: int) -> tuple[float, str]:
-    command = [*PYTHON, "bench.inference_parts.raw", str(inputs)]
-    done = subprocess.run(command, stdout=subprocess.PIPE, check=True, timeout=_PATIENCE_SECONDS, cwd=ROOT)
-    rate, how = json.loads(done.stdout)
-    return rate, how
-
-
-def _large_jobs(inputs: int, turnout: Turnout, client: httpx.Client) -> tuple[float, str]:
-    given = texts(inputs)
-    jobs = [job(given[start : start + _INPUTS_A_JOB]) for start in range(0, inputs, _INPUTS_A_JOB)]
-    submitted = time.time()
-    client.post("/v1/jobs/bulk", json={"jobs": jobs}).raise_for_status()
-    turnout.wait_until_done()
-    rows = turnout.rows("started_at, finished_at", submitted - 1)
-    seconds = max(end for _, end in rows) - min(start for start, _ in rows)
-    return inputs / seconds, f"{len(jobs)} jobs in {seconds:.1f} s"
-
-
-def _single_jobs(inputs: int, turnout: Turnout) -> tuple[float, str]:
-    command = [*PYTHON, "bench.inference_parts.clients", str(turnout.port), turnout.key, str(_CLIENTS), str(inputs)]
-    done = subprocess.run(command, stdout=subprocess.PIPE, check=True, timeout=_PATIENCE_SECONDS, cwd=ROOT)
-    seen = json.loads(done.stdout)
-    millis = sorted(seen["millis"])
-    p50, p95 = (millis[int(share * len(millis))] for share in (0.5, 0.95))
-    return inputs / seen["seconds"], f"p50 {p50:.0f} ms, p95 {p95:.0f} ms"
+def _sides(servers: Servers, models: Path, plan: Plan) -> list[Side]:
+    """Those of which something is to be measured."""
+    turnout_side.place_models(models)
+    litserve = litserve_side.LitServeSide(plan)
+    offered: list[tuple[tuple[str, ...], Side]] = [
+        (raw_side.COLUMNS, lambda: raw_side.measure_raw(turnout_side.onnx_path(models), plan)),
+        (
+            turnout_side.COLUMNS,
+            lambda: turnout_side.TurnoutSide(servers.ground(SQLITE), models, plan).measure(),
+        ),
+        (celery_side.COLUMNS, lambda: celery_side.CelerySide(servers.ground(SQLITE), plan).measure()),
+        (litserve_side.COLUMNS, lambda: litserve.measure(servers.ground(SQLITE))),
+    ]
+    return [side for columns, side in offered if plan.only & set(columns)]
 
 
 if __name__ == "__main__":

@@ -57,6 +57,17 @@ def test_make_inference_installs_what_was_tested() -> None:
     assert {name for name, _version in pins(lock)} & _ML == {"onnxruntime", *_INFERRING}
 
 
+def test_benchmarks_compare_within_the_versions_that_were_tested() -> None:
+    lock = ROOT / "requirements" / "bench.lock"
+    tested = dict(pins(ROOT / "requirements" / "dev.lock"))
+    assert {name: version for name, version in pins(lock) if tested.get(name, version) != version} == {}, (
+        "run `make lock`"
+    )
+    assert "litserve" in dict(pins(lock))
+    assert "litserve" not in tested
+    assert "--index-url" not in lock.read_text()
+
+
 def test_torch_is_the_one_that_the_package_asks_for() -> None:
     (asked,) = re.findall(r'^ +"(torch==.*)",$', (ROOT / "pyproject.toml").read_text(), re.MULTILINE)
     lines = (ROOT / "requirements" / "torch.txt").read_text().splitlines()
