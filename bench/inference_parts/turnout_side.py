@@ -165,8 +165,8 @@ class TurnoutSide:
             "runners": runners,
         }
         how = (
-            f"load_seconds {first['load_seconds']:g}, then {second['load_seconds']:g}; in all {figures['loads']:g} loads "
-            f"by {runners} runners in {len(everything)} jobs"
+            f"load_seconds {first['load_seconds']:g}, then {second['load_seconds']:g}; "
+            f"in all {figures['loads']:g} loads by {runners} runners in {len(everything)} jobs"
         )
         return Measured(0, how, figures=figures)
 
