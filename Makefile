@@ -72,7 +72,7 @@ bench: $(VENV)/.bench ## benchmarks, one after the other; let nothing else run m
 	PYTHONPATH=. $(RUN) -m bench.large_table
 	PYTHONPATH=. $(RUN) -m bench.queue
 	PYTHONPATH=. $(RUN) -m bench.inference
-	PYTHONPATH=. $(RUN) -m bench.inference --words 40 --only a c d e
+	PYTHONPATH=. $(RUN) -m bench.inference --words 40 --inputs 512 --singles 512 --only a c
 	PYTHONPATH=. $(RUN) -m bench.scaling
 	PYTHONPATH=. $(RUN) -m bench.chaos
 

@@ -28,6 +28,7 @@ from bench.inference_parts import celery_side, litserve_side, raw_side, turnout_
 from bench.inference_parts.goals import goals
 from bench.inference_parts.measured import Measured, Plan
 from bench.inference_parts.report import print_columns, print_goals, told
+from bench.inference_parts.texts import LEAST_MEAN, MOST_MEAN
 from bench.machine import machine
 from bench.queue_parts.ground import SQLITE, Servers
 
@@ -45,6 +46,8 @@ def main() -> int:
     parser.add_argument("--slots", type=int, help="of Turnout's worker (default one for each core)")
     arguments = parser.parse_args()
     plan = Plan(frozenset(arguments.only), arguments.inputs, arguments.singles, arguments.words, arguments.slots)
+    if not LEAST_MEAN <= arguments.words <= MOST_MEAN:
+        parser.error(f"--words has to be from {LEAST_MEAN} to {MOST_MEAN}")
     lacking = litserve_side.missing() if "e" in plan.only else None
     if lacking is not None:
         parser.error(lacking)

@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
-_A_PART = 4
+_A_PART = 8
 _LEAST = 256
 _T = TypeVar("_T")
 

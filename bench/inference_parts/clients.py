@@ -36,9 +36,10 @@ class Requests:
 
 @dataclass(frozen=True)
 class Answered:
-    """How long everything took, and each request."""
+    """How long everything took, what it cost the clients, and how long each request took."""
 
     seconds: float
+    cpu_seconds: float
     millis: Sequence[float]
 
 
@@ -112,11 +113,11 @@ async def _closed_loop(requests: Requests, clients: int) -> Answered:
         for body in bodies:
             await posting.post(body)
 
-    began = time.perf_counter()
+    began, cpu = time.perf_counter(), time.process_time()
     await asyncio.gather(*(client() for _ in range(clients)))
-    seconds = time.perf_counter() - began
+    answered = Answered(time.perf_counter() - began, time.process_time() - cpu, posting.millis)
     posting.close()
-    return Answered(seconds, posting.millis)
+    return answered
 
 
 async def _open_loop(requests: Requests, per_second: float) -> Answered:
@@ -124,14 +125,15 @@ async def _open_loop(requests: Requests, per_second: float) -> Answered:
     draw = random.Random(_SEED)  # noqa: S311 - not a secret
     under_way: list[asyncio.Task[None]] = []
     began = due = time.perf_counter()
+    cpu = time.process_time()
     for body in requests.bodies:
         due += draw.expovariate(per_second)
         await asyncio.sleep(due - time.perf_counter())
         under_way.append(asyncio.create_task(posting.post(body)))
     await asyncio.gather(*under_way)
-    seconds = time.perf_counter() - began
+    answered = Answered(time.perf_counter() - began, time.process_time() - cpu, posting.millis)
     posting.close()
-    return Answered(seconds, posting.millis)
+    return answered
 
 
 async def _answer(reader: asyncio.StreamReader) -> bytes:

@@ -3,8 +3,8 @@
 import importlib.util
 import json
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
 import httpx
@@ -19,7 +19,7 @@ from bench.queue_parts.ground import PYTHON, Ground, wait_for
 COLUMNS = ("e",)
 _CLIENTS = 64
 _TRIED_ON = 256
-_ENDING_SECONDS = 10
+_ENDING_SECONDS = 2
 
 
 @dataclass(frozen=True)
@@ -74,6 +74,7 @@ class LitServeSide:
             from_many_clients(self._requests(port, _CLIENTS * 2), _CLIENTS)
             with ground.costing(count) as cost:
                 answered = from_many_clients(self._requests(port, count), _CLIENTS)
+            cost["clients"] = 1000 * answered.cpu_seconds / count
         return Measured(count / answered.seconds, str(setting), answered.millis, cost)
 
     def _requests(self, port: int, count: int) -> Requests:
@@ -91,10 +92,18 @@ class LitServeSide:
             try:
                 yield port
             finally:
-                server.terminate()
-                _gone, left = psutil.wait_procs([server, *below], _ENDING_SECONDS)
-                for process in left:
-                    process.kill()
+                _end([server, *below])
+
+
+def _end(processes: Sequence[psutil.Process]) -> None:
+    """All of them: the server alone would leave its workers behind."""
+    for process in processes:
+        with suppress(psutil.NoSuchProcess):
+            process.terminate()
+    _gone, left = psutil.wait_procs(processes, _ENDING_SECONDS)
+    for process in left:
+        with suppress(psutil.NoSuchProcess):
+            process.kill()
 
 
 def _is_healthy(port: int) -> bool:

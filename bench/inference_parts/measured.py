@@ -19,7 +19,7 @@ class Plan:
 @dataclass(frozen=True)
 class Measured:
     """One measurement. ``how`` is for people; ``millis`` are the latencies of single inputs, ``cpu_ms`` processor time
-    for an input by process, ``figures`` what else a goal needs."""
+    for an input by process (``clients`` are the benchmark's own), ``figures`` what else a goal needs."""
 
     per_second: float
     how: str = ""

@@ -13,6 +13,8 @@ MOST_TOKENS = 256
 _VOCABULARY = "the quick brown fox jumps over a lazy dog while seven small trains wait for signals at the old turnout"
 _SEED = 133
 _LEAST_WORDS = 3
+# A text that is four times as long as the mean still has fewer tokens than the model takes.
+LEAST_MEAN, MOST_MEAN = 4, 50
 
 
 def texts(count: int, words: int) -> list[str]:

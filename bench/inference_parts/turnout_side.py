@@ -26,7 +26,7 @@ from bench.queue_parts.turnout_runs import Turnout
 COLUMNS = ("b", "c", "g", "latency", "loads")
 INPUTS_A_JOB = 256
 CLIENTS = 64
-_HALF_LOAD_SECONDS = 20
+_HALF_LOAD_SECONDS = 15
 _ENCODER, _ONNX = "encoder", "encoder-onnx"
 # How often a worker says what its runners hold.
 _SIGN_OF_LIFE_SECONDS = 2.5
@@ -138,6 +138,7 @@ class TurnoutSide:
         requests = self._waiting_requests(texts(self._plan.singles, self._plan.words))
         with self._turnout.ground.costing(self._plan.singles) as cost:
             answered = from_many_clients(requests, CLIENTS)
+        cost["clients"] = 1000 * answered.cpu_seconds / self._plan.singles
         return Measured(self._plan.singles / answered.seconds, millis=answered.millis, cpu_ms=cost)
 
     def _at_half_load(self, most_per_second: float, runners: int) -> Measured:
@@ -149,6 +150,7 @@ class TurnoutSide:
         count = int(_HALF_LOAD_SECONDS * per_second)
         with self._turnout.ground.costing(count) as cost:
             answered = at_random_moments(self._waiting_requests(alike(count, self._plan.words)), per_second)
+        cost["clients"] = 1000 * answered.cpu_seconds / count
         how = f"the model alone {own:.1f} ms with {threads} thread(s)"
         return Measured(per_second, how, answered.millis, cost, {"own_ms": own})
 

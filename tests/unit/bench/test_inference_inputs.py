@@ -28,9 +28,9 @@ def test_the_best_setting_computes_everything_once_more() -> None:
         calls.append((len(given), batch_size, threads))
         clock[0] += len(given) * (1.0 if batch_size == 16 else 2.0)
 
-    rate, how = best_setting(range(2000), (8, 16, 32), compute, clock=lambda: clock[0])
+    rate, how = best_setting(range(4000), (8, 16, 32), compute, clock=lambda: clock[0])
     assert rate == 1.0
     assert how.startswith("batches of 16")
-    assert calls[-1][:2] == (2000, 16)
+    assert calls[-1][:2] == (4000, 16)
     assert {call[:2] for call in calls[:-1]} == {(256, 8), (500, 8), (500, 16), (500, 32)}
     assert len(calls) == len(thread_counts()) * 4 + 1
