@@ -4,6 +4,7 @@ import io
 import json
 import os
 import shutil
+import statistics
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -151,7 +152,9 @@ class TurnoutSide:
         with self._turnout.ground.costing(count) as cost:
             answered = at_random_moments(self._waiting_requests(alike(count, self._plan.words)), per_second)
         cost["clients"] = 1000 * answered.cpu_seconds / count
-        how = f"the model alone {own:.1f} ms with {threads} thread(s)"
+        jobs = self._metrics("embed_text")[-count:]
+        queued, ran = (1000 * statistics.median(job[f"{part}_seconds"] for job in jobs) for part in ("queue", "run"))
+        how = f"of that {queued:.0f} ms queued and {ran:.0f} ms run; the model alone {own:.1f} ms, threads: {threads}"
         return Measured(per_second, how, answered.millis, cost, {"own_ms": own})
 
     def _all_loads(self, first_two: Sequence[Mapping[str, float]], runners: int) -> Measured:
