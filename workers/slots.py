@@ -39,7 +39,8 @@ class Slots:
 
     def __init__(self, settings: Sequence[RunnerSetting]) -> None:
         self._all = [Slot(setting) for setting in settings]
-        self._idle: set[Slot] = set()
+        # The one that was used last at the end: what the next job needs may be loaded there.
+        self._idle: list[Slot] = []
         self._changed = threading.Condition()
         self._to_start: queue.SimpleQueue[Slot] = queue.SimpleQueue()
         self._closing = False
@@ -101,7 +102,7 @@ class Slots:
         with self._changed:
             slot.taken = False
             if slot.runner.takes_jobs():
-                self._idle.add(slot)
+                self._idle.append(slot)
                 self._changed.notify_all()
             else:
                 slot.runner.kill()
@@ -134,7 +135,8 @@ class Slots:
 
     def _replace(self, slot: Slot) -> None:
         """Have a new runner started; from here on nobody hears of the old one."""
-        self._idle.discard(slot)
+        if slot in self._idle:
+            self._idle.remove(slot)
         slot.process = None
         self._to_start.put(slot)
 
@@ -153,7 +155,7 @@ class Slots:
         with self._changed:
             slot.was_ready = True
             slot.deaths_in_a_row = 0
-            self._idle.add(slot)
+            self._idle.insert(0, slot)
             self._changed.notify_all()
         log.info("runner_ready", slot=slot.setting.name, pid=process.pid)
 

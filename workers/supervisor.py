@@ -166,8 +166,11 @@ class Supervisor:
         return kind is not None and kind in self._kinds and self._kinds[kind].shared
 
     def _place(self, job_id: str) -> None:
-        """Have a job of a shared kind run in an idle slot, else beside others; waits for a seat."""
+        """Have a job of a shared kind run where one has just ended, else in an idle slot, else beside others; waits
+        for a seat."""
         while not self._shutting_down:
+            if any(streak.invite(job_id) for streak in self._shared() if not streak.load):
+                return
             slot = self._slots.take_idle()
             if slot is not None:
                 threading.Thread(target=self._run_shared, args=(slot, job_id), name="share", daemon=True).start()

@@ -160,11 +160,9 @@ class Pool:
         self._learned[group.key] = group.limits
 
     def _limits_of(self, group: Group) -> Limits:
-        own = Limits(
-            group.token_budget or self._limits.token_budget,
-            group.most_items or self._limits.most_items,
-            self._limits.free_tokens,
-        )
+        budget = group.token_budget or self._limits.token_budget
+        most_items = group.most_items or self._limits.most_items
+        own = Limits(budget, most_items, min(self._limits.free_tokens, budget))
         return self._learned.get(group.key, own)
 
     def _take(self, entry: Entry) -> None:

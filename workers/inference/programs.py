@@ -2,8 +2,9 @@
 
 Jobs whose inputs differ in the number of rows alone may be computed together, put one after the other along the first
 axis. That this axis may vary does not say that rows are independent: it may be time, and a model may compare rows. So
-it is proved with the first jobs that come together: they are computed both ways, and only a program that gave the same
-is given several jobs' rows from then on.
+it is proved with the first job that has several rows, or the first ones that come together: they are computed both
+ways, and only a program that gave the same is given several jobs' rows from then on. A job with many of them is then
+computed in pieces, which lets others in between, and suits a processor's caches.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -26,7 +27,7 @@ from workers.inference.workbench import Workbench
 
 Tensors = Mapping[str, Array]
 
-_MOST_ROWS = {"cpu": 256, "cuda": 1024}
+_MOST_ROWS = {"cpu": 32, "cuda": 1024}
 _NEAR_RELATIVE, _NEAR_ABSOLUTE = 1e-3, 1e-5
 PREDICTIONS = "predictions.parquet"
 PARQUET = "application/vnd.apache.parquet"
@@ -114,10 +115,19 @@ class Prediction:
             token_budget=most if shared else 1,
             most_items=most if shared else 1,
         )
-        computed = self._workbench.batcher.run(
-            self._job, group, [Item(dict(inputs), rows if shared else 1)], _computing(self._loaded, self._outputs)
-        )
-        return computed[0]
+        pieces: Sequence[Tensors] = [inputs]
+        if shared and rows > most and self._loaded.proofs.get(self._outputs):
+            pieces = [_rows(inputs, first, first + most) for first in range(0, rows, most)]
+        items = [Item(piece, _rows_of(piece) if shared else 1) for piece in pieces]
+        compute = _computing(self._loaded, self._outputs, shared=shared)
+        computed = self._workbench.batcher.run(self._job, group, items, compute)
+        if len(pieces) == 1:
+            return computed[0]
+        joined = _joined(pieces, computed)
+        if joined is None:
+            self._loaded.proofs[self._outputs] = False
+            return self._compute(inputs)
+        return joined
 
     def _may_share(self, rows: int) -> bool:
         program = self._loaded.program
@@ -132,12 +142,31 @@ def _rows_of(inputs: Tensors) -> int:
     return lengths.pop() if len(lengths) == 1 else 0
 
 
-def _computing(loaded: Loaded, outputs: tuple[str, ...]) -> Callable[[Sequence[Tensors]], Sequence[dict[str, Array]]]:
+def _rows(tensors: Tensors, first: int, end: int) -> dict[str, Array]:
+    return {name: array[first:end] for name, array in tensors.items()}
+
+
+def _joined(inputs: Sequence[Tensors], computed: Sequence[Tensors]) -> dict[str, Array] | None:
+    """The outputs of all pieces; None if these are not as long as the pieces, or don't fit together."""
+    pairs = list(zip(inputs, computed, strict=True))
+    if any(not array.ndim or len(array) != _rows_of(piece) for piece, parts in pairs for array in parts.values()):
+        return None
+    if any(array.shape[1:] != computed[0][name].shape[1:] for parts in computed for name, array in parts.items()):
+        return None
+    return {name: np.concatenate([parts[name] for parts in computed]) for name in computed[0]}
+
+
+def _computing(
+    loaded: Loaded, outputs: tuple[str, ...], *, shared: bool
+) -> Callable[[Sequence[Tensors]], Sequence[dict[str, Array]]]:
     """What the batcher calls with the inputs of some jobs."""
 
     def compute(values: Sequence[Tensors]) -> Sequence[dict[str, Array]]:
         if len(values) == 1:
-            return [loaded.program.run(values[0], outputs)]
+            computed = loaded.program.run(values[0], outputs)
+            if shared and outputs not in loaded.proofs:
+                _prove_with(loaded, outputs, values[0], computed)
+            return [computed]
         if loaded.proofs.get(outputs, True):
             together = _together(loaded, outputs, values)
             if together is not None:
@@ -145,6 +174,24 @@ def _computing(loaded: Loaded, outputs: tuple[str, ...]) -> Callable[[Sequence[T
         return [loaded.program.run(value, outputs) for value in values]
 
     return compute
+
+
+def _prove_with(loaded: Loaded, outputs: tuple[str, ...], inputs: Tensors, computed: Tensors) -> None:
+    """Find out from one job's rows whether they are independent, if they can tell."""
+    rows = _rows_of(inputs)
+    half = rows // 2
+    if not half or _equal(_rows(inputs, 0, half), _rows(inputs, half, 2 * half)):
+        return
+    if any(not array.ndim or len(array) != rows for array in computed.values()):
+        loaded.proofs[outputs] = False
+        return
+    try:
+        loaded.proofs[outputs] = all(
+            _near(loaded.program.run(_rows(inputs, first, end), outputs), _rows(computed, first, end))
+            for first, end in ((0, half), (half, rows))
+        )
+    except JobError:
+        loaded.proofs[outputs] = False
 
 
 def _together(loaded: Loaded, outputs: tuple[str, ...], values: Sequence[Tensors]) -> Sequence[dict[str, Array]] | None:

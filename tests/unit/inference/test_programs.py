@@ -73,9 +73,10 @@ def together(
     threads = [threading.Thread(target=ask, args=(number,)) for number in range(len(inputs))]
     for thread in threads:
         thread.start()
-    until(lambda: len(workbench.batcher._pool) == len(inputs), 10)
-    while workbench.batcher.step():
-        pass
+    # All of them are there before the first batch is computed, so that they may share it.
+    until(lambda: len(workbench.batcher._shares) == len(inputs), 10)
+    while any(thread.is_alive() for thread in threads):
+        workbench.batcher.step()
     for thread in threads:
         thread.join()
     return answers
@@ -94,6 +95,49 @@ def test_rows_of_several_jobs_share_a_run_once_that_is_proved(workbench: Workben
     # The first time it was computed both ways.
     assert sorted(program.sizes) == [1, 4, 4] or sorted(program.sizes) == [2, 4, 4]
     assert loaded.proofs == {("y",): True}
+
+
+def test_a_job_of_many_rows_is_computed_in_pieces_once_its_rows_are_proved_independent(
+    workbench: Workbench, tmp_path: Path
+) -> None:
+    program = NumpyProgram(sum_of_rows)
+    loaded = Loaded(program, 1)
+    rows = [[float(n), 100.0] for n in range(100, 170)]
+    for _ in range(2):
+        [answer] = together(workbench, loaded, tmp_path, rows)
+        assert values([answer]) == [[n + 100 for n in range(100, 170)]]
+    assert program.sizes[:3] == [70, 35, 35]
+    assert sorted(program.sizes[3:]) == [6, 32, 32]
+    assert loaded.proofs == {("y",): True}
+    program.sizes.clear()
+    together(workbench, loaded, tmp_path, rows, batch="never")
+    assert program.sizes == [70]
+
+
+@pytest.mark.parametrize("rows", [[[1, 1], [3, 3]], [[3, 3], [1, 1], [2, 2]]])
+def test_rows_of_one_job_that_look_at_each_other_are_found_out(
+    workbench: Workbench, tmp_path: Path, rows: list[list[float]]
+) -> None:
+    loaded = Loaded(NumpyProgram(rank_of_rows), 1)
+    together(workbench, loaded, tmp_path, rows)
+    assert loaded.proofs == {("y",): False}
+
+
+def test_equal_rows_of_one_job_prove_nothing(workbench: Workbench, tmp_path: Path) -> None:
+    loaded = Loaded(NumpyProgram(rank_of_rows), 1)
+    together(workbench, loaded, tmp_path, [[1, 1], [1, 1]])
+    assert loaded.proofs == {}
+
+
+def test_pieces_that_do_not_fit_together_are_computed_whole(workbench: Workbench, tmp_path: Path) -> None:
+    """A program whose outputs' shape depends on the values."""
+    program = NumpyProgram(lambda x: np.ones((len(x), int(x.max())), np.float32))
+    loaded = Loaded(program, 1)
+    assert values(together(workbench, loaded, tmp_path, [[1, 2], [2, 1]])) == [[[1, 1], [1, 1]]]
+    assert loaded.proofs == {("y",): True}
+    rows = [[1.0, 2.0]] * 32 + [[3.0, 3.0]]
+    assert values(together(workbench, loaded, tmp_path, rows)) == [[[1, 1, 1]] * 33]
+    assert loaded.proofs == {("y",): False}
 
 
 def test_rows_that_look_at_each_other_are_kept_apart(workbench: Workbench, tmp_path: Path) -> None:

@@ -1,6 +1,6 @@
 """What befalls one of the jobs that share a runner, without the runner."""
 
-import threading
+import math
 from contextlib import AbstractContextManager
 from datetime import timedelta
 from pathlib import Path
@@ -75,33 +75,16 @@ def test_one_that_was_taken_away_waits_for_no_answer(slot: Slot, runner: FakeRun
     assert attempt.hear(finished) == Ended(None)
 
 
-def test_jobs_come_and_go_while_another_is_invited(slot: Slot) -> None:
+def test_a_runner_that_has_many_inputs_takes_no_further_job(slot: Slot) -> None:
     desk = SimpleNamespace(kinds={}, shop=None)
     slots = SimpleNamespace(is_wanted=lambda: False)
     streak = SharedStreak(cast(Desk, desk), slot, cast(Slots, slots))
-    claimed = [
-        Claimed(
-            cast(Any, SimpleNamespace(id=f"{n}", kind="k", spec={}, queued_at=None, created_at=None)),
-            execution(f"{n}", slot),
-        )
-        for n in range(3)
-    ]
-    comers: list[threading.Thread] = []
-
-    class LookedAt(dict[str, Any]):
-        """A spec that is looked at just when the slot's thread orders the next job."""
-
-        def values(self) -> Any:
-            comer = threading.Thread(target=streak._order, args=(claimed[2], claimed[2].execution))
-            comer.start()
-            comer.join(0.2)
-            comers.append(comer)
-            return super().values()
-
-    claimed[0].job.spec = LookedAt()
-    for one in claimed[:2]:
-        streak._order(one, cast(SharedExecution, one.execution))
-    assert streak.invite("another")
-    for comer in comers:
-        comer.join()
-    assert list(streak._attempts) == [Token(f"{n}", 1) for n in range(3)]
+    loads = [streak.load]
+    for n in range(3):
+        spec = {"texts": ["a"] * 400}
+        job = cast(Any, SimpleNamespace(id=f"{n}", kind="k", spec=spec, queued_at=None, created_at=None))
+        one = execution(f"{n}", slot)
+        streak._order(Claimed(job, one), one)
+        loads.append(streak.load)
+    assert loads == [0, 400, 800, math.inf]
+    assert not streak.invite("another")
