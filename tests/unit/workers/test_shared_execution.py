@@ -10,7 +10,7 @@ from typing import Any, cast
 
 import pytest
 
-from db.claims import Fenced, Token
+from db.claims import Fenced
 from db.rows import JobRow
 from tasks.contracts import JobSpec
 from tasks.kind import Kind
