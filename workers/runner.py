@@ -23,10 +23,12 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
+from tasks.contracts import JobContext
 from tasks.errors import InvalidInput, JobError, MemoryShort, RetryableJobError, UpstreamError
 from tasks.kind import Kind
 from tasks.registry import kind_named, load_kinds
 from workers.channel import Channel, ChannelClosed, Message
+from workers.inference.errands import Errands
 from workers.inference.model_cache import Held
 from workers.inference.workbench import Workbench
 from workers.memory import in_words
@@ -55,7 +57,7 @@ class Runner:
         self._runtime_settings: Mapping[str, Any] = greeting["runtimes"]
         self._memory = in_words(greeting["memory_bytes"])
         self._runtimes: dict[str, Any] = {}
-        self._making_runtimes = threading.Lock()
+        self._makings = Errands()
         self._orders: queue.SimpleQueue[Message] = queue.SimpleQueue()
         self._contexts: dict[tuple[str, int], RunnerContext] = {}
         self._workbench = Workbench(greeting["inference"], self._tell_models)
@@ -130,7 +132,7 @@ class Runner:
             kind = kind_named(self._kinds, order["kind"])
             spec = kind.spec.model_validate(order["spec"])
             started = time.monotonic()
-            extra = self._runtime_for(kind)
+            extra = self._shared_runtime_for(kind, context) if kind.shared else self._runtime_for(kind)
             metrics["load_seconds"] = round(time.monotonic() - started, 3)
             started = time.monotonic()
             result = kind.run(spec, context, *extra)
@@ -167,10 +169,23 @@ class Runner:
         """The runtime that the kind's ``run`` declares, loaded once a process; an empty tuple if it declares none."""
         if kind.runtime is None:
             return ()
-        with self._making_runtimes:
-            if kind.runtime not in self._runtimes:
-                self._runtimes[kind.runtime] = self._made(kind.runtime, shared=kind.shared)
-            return (self._runtimes[kind.runtime],)
+        if kind.runtime not in self._runtimes:
+            self._runtimes[kind.runtime] = self._made(kind.runtime, shared=False)
+        return (self._runtimes[kind.runtime],)
+
+    def _shared_runtime_for(self, kind: Kind, job: JobContext) -> tuple[Any, ...]:
+        """As ``_runtime_for``, for jobs in many threads, each of which can end while its runtime is still loaded."""
+        name = kind.runtime
+        if name is None:
+            return ()
+        if name not in self._runtimes:
+            self._makings.result(name, lambda: self._make_shared(name), job)
+        return (self._runtimes[name],)
+
+    def _make_shared(self, name: str) -> None:
+        # Whoever saw it missing a moment ago may ask for it once it is there.
+        if name not in self._runtimes:
+            self._runtimes[name] = self._made(name, shared=True)
 
     def _made(self, runtime: str, *, shared: bool) -> Any:
         settings = self._runtime_settings.get(runtime, {})

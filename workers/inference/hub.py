@@ -19,6 +19,7 @@ from tasks.contracts import JobContext
 from tasks.errors import ModelLoadFailed, UpstreamError
 from tasks.models import HubModel
 from workers.inference.attention import Attention
+from workers.inference.errands import Errands
 from workers.inference.model_disk import Entry, ModelDisk, bytes_below
 from workers.inference.model_files import KnownFiles, marks_of, sha256_of
 from workers.inference.model_scan import Form, choose_program, require_weights, scan
@@ -66,6 +67,7 @@ class Hub:
         self._settings = settings
         self._disk = disk
         self._asking = threading.Lock()
+        self._errands = Errands()
         self._seen_root = settings.cache / "revisions"
         self._seen_root.mkdir(parents=True, exist_ok=True, mode=0o700)
 
@@ -123,12 +125,16 @@ class Hub:
         names = [one.name for one in wanted]
         order = {"download": {"hub": hub, "commit": commit, "names": names, "target": str(target)}}
         self._ask(hub, order, job, _Arriving(target, total, job))
-        for one in wanted:
-            if not (target / one.name).is_file():
-                raise UpstreamError(f"The hub did not send {one.name} of {hub}.")
-            one.check(target / one.name)
-        program = None if form == "huggingface" else choose_program(names, form, file)
-        return scan(target, marks_of(target), form, program)
+
+        def look() -> KnownFiles:
+            for one in wanted:
+                if not (target / one.name).is_file():
+                    raise UpstreamError(f"The hub did not send {one.name} of {hub}.")
+                one.check(target / one.name)
+            program = None if form == "huggingface" else choose_program(names, form, file)
+            return scan(target, marks_of(target), form, program)
+
+        return self._errands.result(object(), look, job)
 
     def _list(self, hub: str, revision: str, job: JobContext) -> tuple[str, list[HubFile]]:
         answer = self._ask(hub, {"list": {"hub": hub, "revision": revision}}, job)

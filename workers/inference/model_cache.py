@@ -9,7 +9,9 @@ from datetime import timedelta
 from typing import Any, TypeVar
 
 from tasks.contracts import JobContext
-from tasks.errors import JobCancelled, JobOutOfMemory
+from tasks.errors import JobOutOfMemory
+from workers.inference.attention import Attention
+from workers.inference.errands import Errands
 from workers.inference.errors import DeviceOutOfMemory
 from workers.memory import in_words
 
@@ -28,12 +30,13 @@ class Held:
 
 @dataclass(eq=False)
 class _Place:
-    """A model that is loaded, or just being loaded: then there is no ``model``, and ``bytes`` is what it may take."""
+    """A model that is loaded, or just being loaded: then there is no ``model``, and ``bytes`` is what it may take. Who
+    loads it counts as one of the users."""
 
     name: str
     bytes: int
     model: Any = None
-    users: int = 1
+    users: int = 0
     used_at: float = 0.0
 
 
@@ -56,6 +59,7 @@ class ModelCache:
         self._on_change = on_change
         self._changed = threading.Condition()
         self._places: dict[Hashable, _Place] = {}
+        self._loads = Errands()
 
     @contextmanager
     def using(
@@ -70,24 +74,21 @@ class ModelCache:
     ) -> Iterator[Model]:
         """The model, loaded unless it is there already. ``needs_bytes`` is what it is expected to take.
 
-        Waits for room that models in use will free. Raises ``JobOutOfMemory`` for a model that never fits,
-        ``JobCancelled``, and what ``load`` raises.
+        Waits for room that models in use will free. Raises ``JobOutOfMemory`` for a model that never fits, what
+        ``load`` raises, and ``JobCancelled`` and the like for a job that is to end; a load goes on without it.
         """
         started = self._clock()
         place, is_new = self._reserve(key, job, name, needs_bytes)
         try:
             if is_new:
-                self._fill(key, place, load, held_bytes)
+                self._loads.result(place, lambda: self._fill(key, place, load, held_bytes), job)
             job.measured("load_seconds", round(self._clock() - started, 4))
             job.measured("model_loads", int(is_new))
             job.measured("model_hits", int(not is_new))
             job.measured("model_bytes", place.bytes)
             yield place.model
         finally:
-            with self._changed:
-                place.users -= 1
-                place.used_at = self._clock()
-                self._changed.notify_all()
+            self._leave(place)
 
     def held(self) -> Sequence[Held]:
         """What is loaded."""
@@ -111,11 +112,16 @@ class ModelCache:
                     place.users += 1
                     return place, False
                 if place is None and self._make_room(name, needs_bytes):
-                    place = self._places[key] = _Place(name, needs_bytes)
+                    place = self._places[key] = _Place(name, needs_bytes, users=2)
                     return place, True
                 self._changed.wait(_LOOK_SECONDS)
-                if job.should_stop() is not None:
-                    raise JobCancelled("The job was ended while it waited for its model.")
+                Attention(job).look()
+
+    def _leave(self, place: _Place) -> None:
+        with self._changed:
+            place.users -= 1
+            place.used_at = self._clock()
+            self._changed.notify_all()
 
     def _make_room(self, name: str, needs_bytes: int) -> bool:
         """Drop what was not used longest until there is room; False if what is in use takes too much at present."""
@@ -144,7 +150,7 @@ class ModelCache:
             while self._held_bytes() > self._most_bytes and (longest := self._unused()):
                 self._drop(longest[0])
             self._on_change(self._held())
-            self._changed.notify_all()
+        self._leave(place)
 
     def _load(self, place: _Place, load: Callable[[], Model]) -> Model:
         try:

@@ -27,12 +27,15 @@ class Hold:
         self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
 
     def take(self, how: int, pause: Pause) -> None:
-        while True:
-            try:
-                fcntl.flock(self._descriptor, how | fcntl.LOCK_NB)
-                return
-            except BlockingIOError:
-                pause()
+        while not self.try_to_take(how):
+            pause()
+
+    def try_to_take(self, how: int) -> bool:
+        try:
+            fcntl.flock(self._descriptor, how | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        return True
 
     def __del__(self) -> None:
         os.close(self._descriptor)
@@ -54,6 +57,17 @@ class ModelDisk:
         self._root = root
         self._limit = limit_bytes
         root.mkdir(parents=True, exist_ok=True, mode=0o700)
+
+    def present(self, key: str) -> "Entry | None":
+        """The entry, if it is whole and nobody holds it alone."""
+        hold = Hold(self._root / f"{key}.lock")
+        if not hold.try_to_take(fcntl.LOCK_SH):
+            return None
+        known = self._whole(key)
+        if known is None:
+            return None
+        (self._root / f"{key}.json").touch()
+        return Entry(self._root / key, known, hold)
 
     def entry(self, key: str, fill: Callable[[Path], KnownFiles], pause: Pause) -> "Entry":
         """A whole entry. ``fill`` puts the files into an empty or half filled directory and says what they are;

@@ -1,6 +1,5 @@
 """From what a spec says of a model to a local directory that has been checked."""
 
-import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,6 +9,7 @@ from pydantic import JsonValue
 from tasks.contracts import ArtifactInput, FileInput, JobContext
 from tasks.errors import ModelLoadFailed
 from tasks.models import DirectoryModel, HubModel, ModelRef, NamedModel
+from workers.inference.errands import Errands
 from workers.inference.hub import Hub
 from workers.inference.model_disk import Hold, ModelDisk
 from workers.inference.model_files import KnownFiles, ModelFile, digest_of, marks_of
@@ -61,7 +61,7 @@ class ModelSources:
         self._hub = Hub(self.settings, disk)
         self._uploads = Uploads(disk)
         self._known: dict[tuple[Path, Form, str | None], KnownFiles] = {}
-        self._lock = threading.Lock()
+        self._scans = Errands()
 
     def folder(
         self, ref: ModelRef, job: JobContext, form: Form = "huggingface", file: str | None = None
@@ -76,7 +76,7 @@ class ModelSources:
             case HubModel():
                 return self._from_hub(ref, job, form, file)
             case DirectoryModel():
-                return self._from_directory(ref, form, file)
+                return self._from_directory(ref, job, form, file)
             case FileInput() | ArtifactInput() | NamedModel():
                 return self._from_upload(ref, job, form, file)
 
@@ -89,7 +89,7 @@ class ModelSources:
             job.log(f"Model {ref.hub}: {ref.revision} is commit {commit}.")
         return _folder(entry.path, entry.known, ref.hub, commit, entry.hold)
 
-    def _from_directory(self, ref: DirectoryModel, form: Form, file: str | None) -> ModelFolder:
+    def _from_directory(self, ref: DirectoryModel, job: JobContext, form: Form, file: str | None) -> ModelFolder:
         label = f"dir:{ref.directory}"
         self.settings.require_allowed(label)
         self._require_fitting(label, form)
@@ -99,7 +99,7 @@ class ModelSources:
                 "org/name, or hub:name if it has no organisation."
             )
         try:
-            return _folder(root, self._scanned(root, form, file), label, None, None)
+            return _folder(root, self._scanned(root, job, form, file), label, None, None)
         except OSError as exc:
             raise ModelLoadFailed(f"The directory {ref.directory} can't be read: {exc.strerror}.") from exc
 
@@ -107,7 +107,7 @@ class ModelSources:
         self, ref: FileInput | ArtifactInput | NamedModel, job: JobContext, form: Form, file: str | None
     ) -> ModelFolder:
         path = job.input_path(ref)
-        sha256 = self._uploads.sha256_of(path)
+        sha256 = self._uploads.sha256_of(path, job)
         # Not by its name is a named one allowed or trusted: everybody may give any name to anything.
         label = f"job:{ref.job}/{ref.artifact}" if isinstance(ref, ArtifactInput) else f"upload:{sha256}"
         self.settings.require_allowed(label)
@@ -120,17 +120,21 @@ class ModelSources:
         if form == "torch":
             self.settings.require_trusted(label)
 
-    def _scanned(self, root: Path, form: Form, file: str | None) -> KnownFiles:
+    def _scanned(self, root: Path, job: JobContext, form: Form, file: str | None) -> KnownFiles:
         """Scanned anew only when a file of the directory has changed."""
         marks = marks_of(root)
         key = (root, form, file)
-        # Of many jobs that want the same, one reads it.
-        with self._lock:
-            known = self._known.get(key)
-            if known is None or known.marks != marks:
-                program = None if form == "huggingface" else choose_program([mark[0] for mark in marks], form, file)
-                known = self._known[key] = scan(root, marks, form, program)
+
+        def look() -> KnownFiles:
+            program = None if form == "huggingface" else choose_program([mark[0] for mark in marks], form, file)
+            known = self._known[key] = scan(root, marks, form, program)
             return known
+
+        known = self._known.get(key)
+        if known is None or known.marks != marks:
+            # Of many jobs that want the same, one reads it.
+            known = self._scans.result((key, marks), look, job)
+        return known
 
 
 def _folder(

@@ -2,18 +2,19 @@
 
 import hashlib
 import shutil
-import threading
+import time
 import zipfile
 from pathlib import Path
 
 from tasks.contracts import JobContext
 from tasks.errors import ModelLoadFailed, StorageError
 from workers.inference.archive import Sort, sort_of, strip_single_directory, unpack
-from workers.inference.attention import Attention
+from workers.inference.errands import Errands
 from workers.inference.model_disk import Entry, ModelDisk
 from workers.inference.model_files import KnownFiles, marks_of, sha256_of
 from workers.inference.model_scan import Form, choose_program, scan
 
+_PAUSE_SECONDS = 0.1
 # What PyTorch writes is a ZIP too, but with these inside.
 _PROGRAM_PARTS = ("data.pkl", "constants.pkl", "archive_format", "archive_version")
 
@@ -24,17 +25,17 @@ class Uploads:
     def __init__(self, disk: ModelDisk) -> None:
         self._disk = disk
         self._hashes: dict[tuple[Path, int, int], str] = {}
-        self._lock = threading.Lock()
+        self._errands = Errands()
 
-    def sha256_of(self, path: Path) -> str:
+    def sha256_of(self, path: Path, job: JobContext) -> str:
         """Files in the store never change, so each is read once."""
         try:
             facts = path.stat()
             mark = (path, facts.st_size, facts.st_mtime_ns)
-            with self._lock:
-                if mark not in self._hashes:
-                    self._hashes[mark] = sha256_of(path)
-                return self._hashes[mark]
+            known = self._hashes.get(mark)
+            if known is None:
+                known = self._hashes[mark] = self._errands.result(mark, lambda: sha256_of(path), job)
+            return known
         except OSError as exc:
             raise StorageError(f"The model's file can't be read: {exc.strerror}.") from exc
 
@@ -45,7 +46,10 @@ class Uploads:
         def fill(target: Path) -> KnownFiles:
             return self._fill(path, target, form, file)
 
-        return self._disk.entry(f"upload--{sha256}--{form}{chosen}", fill, Attention(job).pause)
+        key = f"upload--{sha256}--{form}{chosen}"
+        present = self._disk.present(key)
+        # What is being unpacked is unpacked to its end, whoever asked for it.
+        return present or self._errands.result(key, lambda: self._disk.entry(key, fill, _pause), job)
 
     def _fill(self, path: Path, target: Path, form: Form, file: str | None) -> KnownFiles:
         shutil.rmtree(target)
@@ -59,6 +63,10 @@ class Uploads:
         marks = marks_of(target)
         program = None if form == "huggingface" else choose_program([mark[0] for mark in marks], form, file)
         return scan(target, marks, form, program)
+
+
+def _pause() -> None:
+    time.sleep(_PAUSE_SECONDS)
 
 
 def _put_unpacked(path: Path, sort: Sort, target: Path) -> None:

@@ -6,6 +6,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager, suppress
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -143,6 +144,34 @@ def test_two_that_ask_at_once_share_one_load(models: Models, threads: ThreadPool
     go_on.set()
     assert [future.result(10) for future in futures] == ["model a"] * 4
     assert models.loads == ["a"]
+
+
+def test_who_is_cancelled_does_not_wait_for_its_load_which_the_next_one_finds(
+    models: Models, threads: ThreadPoolExecutor
+) -> None:
+    loading, go_on, job = threading.Event(), threading.Event(), models.job()
+
+    def slowly() -> None:
+        loading.set()
+        assert go_on.wait(10)
+
+    def use(name: str, megabytes: int, **how: Any) -> str:
+        with models.using(name, megabytes, **how) as model:
+            return model
+
+    cancelled = threads.submit(use, "a", 80, job=job, load=slowly)
+    assert loading.wait(10)
+    job.request("cancel")
+    with pytest.raises(JobCancelled):
+        cancelled.result(10)
+    # What is loaded for nobody keeps its room until it is there.
+    other = threads.submit(use, "b", 80)
+    with pytest.raises(TimeoutError):
+        other.result(0.05)
+    next_one = threads.submit(use, "a", 80)
+    go_on.set()
+    assert (next_one.result(10), other.result(10)) == ("model a", "model b")
+    assert models.loads.count("b") == 1
 
 
 def test_a_load_that_fails_fails_its_asker_and_the_next_one_tries_again(models: Models) -> None:

@@ -1,7 +1,11 @@
+import itertools
 import os
 import shutil
 import tarfile
+import threading
 import zipfile
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -10,13 +14,15 @@ import pytest
 
 from tasks.contracts import ArtifactInput, FileInput
 from tasks.errors import JobCancelled, JobHandedBack, JobStoppedEmpty, ModelLoadFailed, StorageError, UpstreamError
-from tasks.models import DirectoryModel, NamedModel
+from tasks.models import DirectoryModel, ModelRef, NamedModel
 from tests.fakes.job_context import FakeJobContext
 from tests.unit.inference.model_files import make_model, safetensors
+from workers.inference.archive import unpack
 from workers.inference.attention import Attention
 from workers.inference.library_floors import require_safe
 from workers.inference.model_disk import ModelDisk
-from workers.inference.model_files import KnownFiles, marks_of
+from workers.inference.model_files import KnownFiles, marks_of, sha256_of
+from workers.inference.model_scan import scan
 from workers.inference.model_source import ModelSources
 
 UPLOAD = FileInput(file="upload")
@@ -52,6 +58,45 @@ def test_a_directory_of_the_operator(tmp_path: Path, job: FakeJobContext) -> Non
         sources.folder(DirectoryModel(directory="other"), job)
     with pytest.raises(ModelLoadFailed, match="no directory mini under TURNOUT_MODELS"):
         ModelSources({"model_cache": str(tmp_path / "cache")}).folder(DirectoryModel(directory="mini"), job)
+
+
+SLOW: dict[str, tuple[ModelRef, str, Callable[..., Any]]] = {
+    "a directory is read": (DirectoryModel(directory="mini"), "model_source.scan", scan),
+    "an upload is read": (UPLOAD, "uploads.sha256_of", sha256_of),
+    "an upload is unpacked": (UPLOAD, "uploads.unpack", unpack),
+}
+
+
+@pytest.mark.parametrize(("ref", "step", "do"), SLOW.values(), ids=SLOW)
+def test_who_is_cancelled_while_a_model_is_read_goes_and_the_others_share_it(
+    tmp_path: Path,
+    archive: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    ref: ModelRef,
+    step: str,
+    do: Callable[..., Any],
+) -> None:
+    """For a large model that takes longer than a cancelled job has until its runner is ended."""
+    make_model(tmp_path / "models" / "mini")
+    reading, go_on, times = threading.Event(), threading.Event(), itertools.count()
+
+    def slowly(*what: Any) -> Any:
+        next(times)
+        reading.set()
+        assert go_on.wait(10)
+        return do(*what)
+
+    monkeypatch.setattr(f"workers.inference.{step}", slowly)
+    sources, jobs = sources_of(tmp_path), [with_upload(tmp_path, archive) for _ in range(3)]
+    with ThreadPoolExecutor() as threads:
+        first, *others = [threads.submit(sources.folder, ref, job) for job in jobs]
+        assert reading.wait(10)
+        jobs[0].request("cancel")
+        with pytest.raises(JobCancelled):
+            first.result(10)
+        go_on.set()
+        assert len({other.result(10).identity for other in others}) == 1
+    assert next(times) == 1
 
 
 def test_an_upload_is_unpacked_once_for_all(tmp_path: Path, archive: Path) -> None:
