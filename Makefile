@@ -75,6 +75,7 @@ bench: $(VENV)/.bench ## benchmarks, one after the other; let nothing else run m
 	PYTHONPATH=. $(RUN) -m bench.inference --words 40 --inputs 512 --singles 512 --only a c
 	PYTHONPATH=. $(RUN) -m bench.scaling
 	PYTHONPATH=. $(RUN) -m bench.chaos
+	PYTHONPATH=. $(RUN) -m bench.chaos --stream inference --jobs 3000 --minutes 5
 
 migration: $(VENV)/.dev ## write a migration from the change of db/rows.py: make migration M="what changes"
 	rm -rf .turnout/migration && mkdir -p .turnout/migration

@@ -9,9 +9,10 @@ from bench.chaos.evidence import Cancelled
 
 
 class Canceller:
-    """In a thread of its own, which ``cancel`` may make wait; what that raises ends it and is kept in ``failures``."""
+    """In a thread of its own, which ``cancel`` may make wait; what that raises ends it and is kept in ``failures``.
+    ``cancel`` returns whether it was promised."""
 
-    def __init__(self, cancel: Callable[[str], None]) -> None:
+    def __init__(self, cancel: Callable[[str], bool]) -> None:
         self._cancel = cancel
         self._due: list[tuple[float, str]] = []
         self._lock = threading.Lock()
@@ -40,7 +41,7 @@ class Canceller:
                     job_id = heapq.heappop(self._due)[1] if due else None
                 if job_id is not None:
                     asked_at = time.monotonic()
-                    self._cancel(job_id)
-                    self.cancelled.append(Cancelled(job_id, asked_at))
+                    granted = self._cancel(job_id)
+                    self.cancelled.append(Cancelled(job_id, asked_at, granted))
         except (RuntimeError, TimeoutError) as exc:
             self.failures.append(str(exc))

@@ -18,7 +18,7 @@ from bench.chaos.canceller import Canceller
 from bench.chaos.evidence import End, Evidence
 from bench.chaos.ledger import append
 from bench.chaos.parts import PYTHON, Part, clean_environment, wait_for
-from bench.chaos.stand import SLOTS, WORKERS, Stand
+from bench.chaos.stand import WORKERS, Stand
 from bench.chaos.stream import Planned
 
 _PATIENCE_SECONDS = 180
@@ -36,7 +36,7 @@ class CelerySide:
         manager = SessionManager()
         manager.prepare_models(stand.engine)
         witness.station(stand.engine, "celery_taskmeta")
-        options = ["--pool", "prefork", "--concurrency", str(SLOTS), "--loglevel", "WARNING"]
+        options = ["--pool", "prefork", "--concurrency", str(stand.needs.slots), "--loglevel", "WARNING"]
         stand.workers = [
             Part(
                 f"worker-{number}",
@@ -110,12 +110,13 @@ class CelerySide:
             time.sleep(0.1)
         return False
 
-    def _revoke(self, task_id: str) -> None:
+    def _revoke(self, task_id: str) -> bool:
+        """A broadcast, which promises nothing."""
         give_up_at = time.monotonic() + _PATIENCE_SECONDS
         while time.monotonic() < give_up_at:
             with suppress(OperationalError, redis.RedisError, OSError):
                 self._app.control.revoke(task_id, terminate=True)
-                return
+                return False
             time.sleep(0.1)
         raise TimeoutError(f"{task_id} could not be revoked in {_PATIENCE_SECONDS} s")
 

@@ -3,12 +3,12 @@
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
-from bench.chaos.evidence import Evidence
+from bench.chaos.evidence import Evidence, Vectors
+from bench.chaos.fates import USUAL
 
 _ENDED_WELL = ("succeeded", "SUCCESS")
-# How jobs of the stream may end otherwise. A job that lost what it ran on at the cap has its attempts to show for it.
-_REASONS = {"cancelled": {"cancelled_by_user"}, "failed": {"worker_lost"}}
-_REASONS_OF_EATERS = {**_REASONS, "failed": {"worker_lost", "out_of_memory"}}
+# Far more than what the neighbours in a batch do to a vector, far less than what tells one text's from another's.
+TOLERANCE = 1e-4
 
 
 def contradictions(evidence: Evidence) -> list[str]:
@@ -16,7 +16,11 @@ def contradictions(evidence: Evidence) -> list[str]:
         *_entries(evidence),
         *_results(evidence),
         *_ways_to_end(evidence),
-        *_eaters(evidence),
+        *_doomed(evidence),
+        *_broken_promises(evidence),
+        *_needless_ends(evidence),
+        *_vectors(evidence),
+        *_company(evidence),
         *_attempts_run_once(evidence),
         *_late_runs(evidence),
         *_finals(evidence),
@@ -43,21 +47,57 @@ def _results(evidence: Evidence) -> Iterator[str]:
 def _ways_to_end(evidence: Evidence) -> Iterator[str]:
     asked = {one.job_id for one in evidence.cancelled}
     for job_id, end in evidence.ends.items():
-        reasons = _REASONS_OF_EATERS if job_id in evidence.eaters else _REASONS
-        if end.state in reasons and end.reason not in reasons[end.state]:
+        fitting = {"cancelled": {"cancelled_by_user"}, "failed": evidence.fates.get(job_id, USUAL).may_fail_by}
+        if end.state in fitting and end.reason not in fitting[end.state]:
             yield f"job {job_id} ended {end.state} with {end.reason}"
         if end.state == "cancelled" and job_id not in asked:
             yield f"job {job_id} was cancelled by nobody"
 
 
-def _eaters(evidence: Evidence) -> Iterator[str]:
-    """Whoever takes too much each time fails in the end, and is told how much it was."""
-    for job_id in evidence.eaters & evidence.ends.keys():
-        end = evidence.ends[job_id]
-        if end.state != "failed":
-            yield f"job {job_id} took too much memory and ended {end.state}"
-        elif end.reason == "out_of_memory" and not end.peak_bytes:
+def _doomed(evidence: Evidence) -> Iterator[str]:
+    """What can't succeed fails in the end; whoever takes too much memory is told how much it was."""
+    for job_id, end in evidence.ends.items():
+        if evidence.fates.get(job_id, USUAL).must_fail and end.state in _ENDED_WELL:
+            yield f"job {job_id} can't succeed and ended {end.state}"
+        if end.state == "failed" and end.reason == "out_of_memory" and not end.peak_bytes:
             yield f"job {job_id} ended out_of_memory, and nothing tells how much it took"
+
+
+def _broken_promises(evidence: Evidence) -> Iterator[str]:
+    """Once a cancel is answered, the job ends by it, whatever its runs come to."""
+    for job_id in sorted({one.job_id for one in evidence.cancelled if one.granted}):
+        end = evidence.ends.get(job_id)
+        if end is not None and end.state != "cancelled":
+            yield f"job {job_id} was promised to be cancelled and ended {end.state}"
+
+
+def _needless_ends(evidence: Evidence) -> Iterator[str]:
+    """Who goes when it is cancelled takes no others with it, wherever it was just then."""
+    blamed = Counter(attempt.ended_for for attempt in evidence.attempts if attempt.ended_for is not None)
+    for job_id, times in blamed.items():
+        if evidence.fates.get(job_id, USUAL).ruin is None:
+            yield f"job {job_id} had its runner ended for its sake, and {times} attempts beside it"
+
+
+def _vectors(evidence: Evidence) -> Iterator[str]:
+    """Who shares a batch gets what is its own, in the order of its texts, and all of it."""
+    for job_id, due in evidence.due_vectors.items():
+        end = evidence.ends.get(job_id)
+        if end is not None and end.state == "succeeded" and not _alike(end.vectors or (), due):
+            yield f"job {job_id} has vectors that are not those of its texts"
+
+
+def _alike(found: Vectors, due: Vectors) -> bool:
+    return [len(vector) for vector in found] == [len(vector) for vector in due] and all(
+        abs(one - other) <= TOLERANCE
+        for vector, wanted in zip(found, due, strict=True)
+        for one, other in zip(vector, wanted, strict=True)
+    )
+
+
+def _company(evidence: Evidence) -> Iterator[str]:
+    if evidence.due_vectors and not any(end.in_company for end in evidence.ends.values()):
+        yield "no job shared a batch with another one, so nothing is shown of those that do"
 
 
 def _attempts_run_once(evidence: Evidence) -> Iterator[str]:

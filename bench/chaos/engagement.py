@@ -10,14 +10,16 @@ from bench.chaos.faults import Fault, run_fault, schedule
 from bench.chaos.reckoning import Reckoning, reckon
 from bench.chaos.side import Side
 from bench.chaos.stand import Stand, servers
-from bench.chaos.stream import LONG_SECONDS, plan
+from bench.chaos.stream import LONG_SECONDS
+from bench.chaos.streams import STREAMS, Length
 from bench.chaos.witness import count_ended
 
 
 @dataclass(frozen=True)
 class Orders:
-    """How much, how long, on what. ``drain_seconds``: how long nothing may come to its end before what is still missing
-    counts as not back. ``faults`` names them one by one; without it each comes as often as its share."""
+    """How much of which stream, how long, on what. ``drain_seconds``: how long nothing may come to its end before what
+    is still missing counts as not back. ``faults`` names them one by one; without it each comes as often as its
+    share."""
 
     jobs: int
     seconds: float
@@ -27,6 +29,7 @@ class Orders:
     faults: Sequence[str] = ()
     eaters: bool = True
     long_seconds: float = LONG_SECONDS
+    stream: str = "exclusive"
 
 
 @dataclass(frozen=True)
@@ -39,16 +42,17 @@ class Outcome:
 
 
 def engage(side_of: Callable[[Stand], Side], orders: Orders, directory: Path) -> Outcome:
-    with servers(directory, postgres=orders.postgres) as stand:
+    with servers(directory, STREAMS[orders.stream].needs, postgres=orders.postgres) as stand:
         return _fight(side_of(stand), stand, orders)
 
 
 def _fight(side: Side, stand: Stand, orders: Orders) -> Outcome:
     dice = random.Random(orders.seed)  # noqa: S311 - a run that can be repeated
     faults = schedule(stand, dice, orders.seconds / 600, orders.faults)
+    length = Length(orders.jobs, orders.seed, orders.eaters, orders.long_seconds)
+    stream = STREAMS[orders.stream].plan(length)
     side.start()
     began = time.monotonic()
-    stream = plan(orders.jobs, orders.seed, eaters=orders.eaters, long_seconds=orders.long_seconds)
     side.submit(stream, orders.seconds)
     _rage(stand, faults, dice, began + orders.seconds)
     last_end = _drain(side, stand, orders.drain_seconds)

@@ -4,14 +4,18 @@ streamed to those who watched. All times are of the machine's monotonic clock.""
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from bench.chaos.fates import Fate
 from bench.chaos.ledger import Run
 from bench.chaos.witness import Write
+
+# The first numbers of each text's vector.
+Vectors = Sequence[Sequence[float]]
 
 
 @dataclass(frozen=True)
 class Harm:
     """A fault that was done, from its first moment to the last of its doing. ``pids`` are the processes that it hit;
-    ``reason`` is what attempts that fail by it say; ``kills`` counts the SIGKILLs."""
+    ``reason`` is what attempts that fail by it say, if they say anything; ``kills`` counts the SIGKILLs."""
 
     fault: str
     at: float
@@ -26,7 +30,7 @@ class Harm:
 
 @dataclass(frozen=True)
 class Attempt:
-    """A row of the attempts."""
+    """A row of the attempts. ``ended_for`` is the other job for whose sake its runner was ended, if it was."""
 
     job_id: str
     attempt: int
@@ -35,12 +39,14 @@ class Attempt:
     ended_at: float | None
     outcome: str
     reason: str | None
+    ended_for: str | None = None
 
 
 @dataclass(frozen=True)
 class End:
-    """What the database says of a job: ``result_of`` is the attempt and the process that its result names, and
-    ``peak_bytes`` the memory that it was seen to use."""
+    """What the database says of a job: ``result_of`` is the attempt and the process that its result names,
+    ``peak_bytes`` the memory that it was seen to use, ``vectors`` what its result holds of them, and ``in_company``
+    whether its inputs were computed together with other jobs' inputs."""
 
     entry: str
     state: str
@@ -48,6 +54,8 @@ class End:
     attempt: int
     result_of: tuple[int, int] | None
     peak_bytes: int | None = None
+    vectors: Vectors | None = None
+    in_company: bool = False
 
 
 @dataclass(frozen=True)
@@ -62,17 +70,19 @@ class Final:
 
 @dataclass(frozen=True)
 class Cancelled:
-    """An answered request to cancel, and when it was sent."""
+    """An answered request to cancel, and when it was sent. ``granted``: the answer promised it."""
 
     job_id: str
     asked_at: float
+    granted: bool = False
 
 
 @dataclass(frozen=True)
 class Evidence:
     """``accepted``: entry and moment of each job that was promised. ``stored_finals``: how many final events lie in the
     database, by job; ``told``: those that watchers were streamed. ``waiting``: jobs that did not come back in time
-    though their queue still knows them. ``eaters``: jobs that take more memory than they may have, each time."""
+    though their queue still knows them. ``fates``: how jobs have to come out, by job, where that is not as most of them
+    do; ``due_vectors``: those that the library by itself gives for a job's texts."""
 
     accepted: Mapping[str, tuple[str, float]]
     runs: Sequence[Run]
@@ -85,6 +95,7 @@ class Evidence:
     webhooks: Mapping[str, Sequence[Final]] = field(default_factory=dict)
     cancelled: Sequence[Cancelled] = ()
     waiting: frozenset[str] = frozenset()
-    eaters: frozenset[str] = frozenset()
+    fates: Mapping[str, Fate] = field(default_factory=dict)
+    due_vectors: Mapping[str, Vectors] = field(default_factory=dict)
     wall_minus_monotonic: float = 0.0
     trouble: Sequence[str] = ()

@@ -105,10 +105,11 @@ class HttpSubmitter:
         if one.cancel_after is not None:
             self._canceller.expect(job_id, one.cancel_after)
 
-    def _cancel(self, job_id: str) -> None:
-        self._insist(self._client_of_canceller, f"/v1/jobs/{job_id}/cancel", None, None)
+    def _cancel(self, job_id: str) -> bool:
+        answer = self._insist(self._client_of_canceller, f"/v1/jobs/{job_id}/cancel", None, None)
+        return "code" not in answer
 
-    def _insist(self, client: httpx.Client, path: str, body: object, key: str | None) -> Any:
+    def _insist(self, client: httpx.Client, path: str, body: object, key: str | None) -> dict[str, Any]:
         """Send until it is answered. A conflict is an answer to a cancel that came too late."""
         headers = {} if key is None else {"Idempotency-Key": key}
         give_up_at = time.monotonic() + _PATIENCE_SECONDS
@@ -120,7 +121,8 @@ class HttpSubmitter:
                 trouble = type(exc).__name__
             else:
                 if answer.is_success or (key is None and answer.status_code == httpx.codes.CONFLICT):
-                    return answer.json()
+                    document: dict[str, Any] = answer.json()
+                    return document
                 trouble = f"{answer.status_code} {answer.text[:300]}"
                 if answer.is_client_error and answer.status_code != httpx.codes.TOO_MANY_REQUESTS:
                     raise RuntimeError(f"POST {path} was answered {trouble}")

@@ -11,7 +11,7 @@ from pathlib import Path
 @dataclass(frozen=True)
 class Run:
     """A job's code ran in a process. Times are of the machine's monotonic clock; ``ended_at`` is None if the run did
-    not come to its end."""
+    not come to its end, because it broke or its process died."""
 
     entry: str
     job_id: str
@@ -34,11 +34,15 @@ def append(path: str | Path, *words: object) -> None:
 
 @contextmanager
 def noted(path: str, entry: str, job_id: str, attempt: int) -> Iterator[None]:
-    """Note that a run begins, and, if the block comes to its end, that it ends."""
+    """Note that a run begins, and that it ends, if the block comes to its end, else that it breaks."""
     who = (entry, job_id, attempt, os.getpid(), os.getppid())
     append(path, "begins", *who, time.monotonic())
-    yield
-    append(path, "ends", *who, time.monotonic())
+    how = "breaks"
+    try:
+        yield
+        how = "ends"
+    finally:
+        append(path, how, *who, time.monotonic())
 
 
 class Ledger:
@@ -71,10 +75,11 @@ class Ledger:
         if what == "begins":
             key = self._open[short] = (*short, float(at))
             self.runs[key] = Run(entry, job_id, int(attempt), int(pid), int(parent), float(at))
-        else:
-            key = self._open.pop(short)
+            return
+        key = self._open.pop(short)
+        if what == "ends":
             self.runs[key] = replace(self.runs[key], ended_at=float(at))
 
     def busy_pids(self) -> set[int]:
-        """Processes in whose last run nothing has ended yet; some may be dead."""
+        """Processes in which a run is neither over nor broken; some may be dead."""
         return {pid for _job_id, _attempt, pid in self._open}

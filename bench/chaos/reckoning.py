@@ -8,12 +8,14 @@ from typing import TypeVar
 
 from bench.chaos.contradictions import contradictions
 from bench.chaos.evidence import Attempt, Evidence, Harm
+from bench.chaos.fates import USUAL
 from bench.chaos.ledger import Run
 
 # A worker that wakes up from a stop may hand on what it took before; a disk that is free again takes a moment.
 _AFTERMATH_SECONDS = 2.0
+# Between the clocks of the database and of this machine's processes.
+_CLOCKS_SECONDS = 1.0
 _Row = TypeVar("_Row", Run, Attempt)
-_EATEN = "job that eats memory"
 
 
 @dataclass(frozen=True)
@@ -38,6 +40,7 @@ class Reckoning:
     to_flowing: Mapping[str, Sequence[float]] = field(default_factory=dict)
     to_cancelled: Sequence[float] = ()
     trouble: Sequence[str] = ()
+    in_company: int = 0
 
     @property
     def is_clean(self) -> bool:
@@ -48,8 +51,9 @@ def reckon(evidence: Evidence) -> Reckoning:
     ended = {write.job_id for write in evidence.writes if write.ends}
     missing = [job_id for job_id in evidence.accepted if job_id not in ended]
     runs, attempts = by_job(evidence.runs), by_job(evidence.attempts)
+    harms = [*evidence.harms, *ruins(evidence)]
     blamed = [
-        (run, _blame(evidence, run, runs[run.job_id], attempts.get(run.job_id, ()))) for run in extra_runs(evidence)
+        (run, culprit(harms, run, runs[run.job_id], attempts.get(run.job_id, ()))) for run in extra_runs(evidence)
     ]
     to_claimed, to_running = recoveries(evidence)
     return Reckoning(
@@ -70,6 +74,7 @@ def reckon(evidence: Evidence) -> Reckoning:
         to_flowing=flow_returns(evidence),
         to_cancelled=cancel_latencies(evidence),
         trouble=evidence.trouble,
+        in_company=sum(end.in_company for end in evidence.ends.values()),
     )
 
 
@@ -95,28 +100,39 @@ def extra_runs(evidence: Evidence) -> Iterator[Run]:
         yield from (run for run in runs if run is not kept)
 
 
-def _blame(evidence: Evidence, run: Run, runs: Sequence[Run], attempts: Sequence[Attempt]) -> str | None:
-    fault = culprit(evidence.harms, run, runs, attempts)
-    if fault is None and run.job_id in evidence.eaters:
-        starved = {attempt.attempt for attempt in attempts if attempt.reason == "out_of_memory"}
-        return _EATEN if run.attempt in starved else None
-    return fault
+def ruins(evidence: Evidence) -> Iterator[Harm]:
+    """What jobs did to the process they ran in, and so to themselves and to those that ran beside them: it was lost by
+    their doing, or ended for their sake because they did not heed that they were cancelled."""
+    attempts = {(attempt.job_id, attempt.attempt): attempt for attempt in evidence.attempts}
+    for run in evidence.runs:
+        fate = evidence.fates.get(run.job_id, USUAL)
+        attempt = attempts.get((run.job_id, run.attempt))
+        if fate.ruin is None or attempt is None or attempt.ended_at is None:
+            continue
+        lost = attempt.outcome == "lost" and attempt.reason in fate.may_fail_by
+        if lost or (attempt.outcome == "cancelled" and not fate.must_fail):
+            reason = attempt.reason if lost else None
+            yield Harm(fate.ruin, run.began_at, attempt.ended_at, frozenset({run.pid}), reason)
 
 
 def culprit(harms: Sequence[Harm], run: Run, runs: Sequence[Run], attempts: Sequence[Attempt]) -> str | None:
     """The fault that made this run of a job futile: one that hit its process or its worker while the attempt was under
-    way, or one that explains what the attempt failed by. ``runs`` and ``attempts`` are all of the job's."""
+    way, or one that explains what the attempt failed by. ``runs`` and ``attempts`` are all of the job's. A process may
+    be hit long after a run in it was over, which explains nothing."""
     attempt = next((a for a in attempts if a.attempt == run.attempt), None)
     since = min(run.began_at, attempt.claimed_at) if attempt else run.began_at
     since -= _AFTERMATH_SECONDS
     until = min((other.began_at for other in runs if other.began_at > run.began_at), default=float("inf"))
+    if attempt is not None and attempt.ended_at is not None:
+        until = min(until, attempt.ended_at + _CLOCKS_SECONDS)
     for harm in harms:
-        if harm.pids & {run.pid, run.parent_pid} and harm.touches(since, until):
+        says_so = harm.reason is None or (attempt is not None and attempt.reason == harm.reason)
+        if says_so and harm.pids & {run.pid, run.parent_pid} and harm.touches(since, until):
             return harm.fault
     if attempt is None or attempt.reason is None or attempt.outcome not in ("failed", "lost"):
         return None
     for harm in harms:
-        if harm.reason == attempt.reason and harm.touches(since, until):
+        if not harm.pids and harm.reason == attempt.reason and harm.touches(since, until):
             return harm.fault
     return None
 

@@ -47,6 +47,7 @@ def _rows(outcomes: Sequence[Outcome]) -> list[list[str]]:
     def of(name: str, cell: Callable[[Reckoning], object]) -> list[str]:
         return row(name, lambda outcome: cell(outcome.reckoning))
 
+    shares = any(outcome.reckoning.in_company for outcome in outcomes)
     return [
         ["", *(outcome.side for outcome in outcomes)],
         row("seconds", lambda outcome: f"{outcome.stream_seconds:.0f}"),
@@ -58,6 +59,8 @@ def _rows(outcomes: Sequence[Outcome]) -> list[list[str]]:
         of("not back in time", lambda found: len(found.waiting)),
         of("committed twice", lambda found: len(found.twice)),
         of("contradictions", lambda found: len(found.contradictions)),
+        *_counts(outcomes, "ended ", lambda found: found.committed),
+        *([of("in a batch with other jobs", lambda found: found.in_company)] if shares else []),
         of("extra runs", lambda found: found.extra.total() + len(found.unexplained)),
         *_counts(outcomes, "  by ", lambda found: found.extra),
         of("  of nobody's fault", lambda found: len(found.unexplained)),

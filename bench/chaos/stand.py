@@ -18,8 +18,16 @@ from bench.chaos.proxy import Proxy
 from tests.servers import PostgresServer, ValkeyServer, free_port
 
 WORKERS = 2
-SLOTS = 4
 _LOG_CHARACTERS = 3000
+
+
+@dataclass(frozen=True)
+class Needs:
+    """What a stream needs of each worker: slots, memory for each runner, and whether its jobs use models."""
+
+    slots: int
+    runner_memory_bytes: int
+    models: bool = False
 
 
 @dataclass
@@ -36,6 +44,7 @@ class Stand:
     postgres: PostgresServer | None
     small_disk: SmallDisk | None
     faketime: Path | None
+    needs: Needs
     api: Part | None = None
     workers: list[Part] = field(default_factory=list)
     is_runner: Callable[[psutil.Process], bool] = lambda _process: True
@@ -68,7 +77,7 @@ class Stand:
 
 
 @contextmanager
-def servers(directory: Path, *, postgres: bool) -> Iterator[Stand]:
+def servers(directory: Path, needs: Needs, *, postgres: bool) -> Iterator[Stand]:
     """Database, broker and proxy, while the block runs; the parts of a side are put into it and cleared away."""
     with ExitStack() as stack:
         server = None
@@ -91,7 +100,7 @@ def servers(directory: Path, *, postgres: bool) -> Iterator[Stand]:
         stack.callback(engine.dispose)
         disk = stack.enter_context(SmallDisk.made(directory / "home" / "store"))
         ledger = Ledger(directory / "ledger")
-        stand = Stand(directory, ledger, broker, proxy, engine, url, server, disk, find_faketime())
+        stand = Stand(directory, ledger, broker, proxy, engine, url, server, disk, find_faketime(), needs)
         try:
             yield stand
         finally:

@@ -35,6 +35,7 @@ def test_a_run_that_breaks_has_no_end(tmp_path: Path) -> None:
         raise RuntimeError
     ledger.read()
     assert [run.ended_at for run in ledger.runs.values()] == [None]
+    assert not ledger.busy_pids()
 
 
 def test_a_line_that_is_not_whole_yet_is_read_later(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ from dataclasses import replace
 import pytest
 
 from bench.chaos.evidence import Attempt, Cancelled, End, Evidence, Final, Harm
+from bench.chaos.fates import EATER
 from bench.chaos.ledger import Run
 from bench.chaos.reckoning import reckon
 from bench.chaos.witness import Write
@@ -44,7 +45,7 @@ def clean() -> Evidence:
         harms=[Harm("SIGKILL worker", 5.0, 5.1, frozenset({WORKER, RUNNER}))],
         attempts=[
             tried("a", 1, 0.9, "succeeded"),
-            tried("b", 1, 4.8, "lost", until=15.0),
+            tried("b", 1, 4.8, "lost", until=10.0),
             tried("b", 2, 15.0, "succeeded", worker=OTHER_WORKER, until=16.0),
         ],
         stored_finals={"a": 1, "b": 1},
@@ -102,6 +103,8 @@ INNOCENT = {
     "another process": Harm("SIGKILL runner", 5.0, 5.1, frozenset({OTHER_RUNNER})),
     "long before": Harm("SIGKILL worker", 1.0, 1.1, frozenset({WORKER})),
     "after the next run began": Harm("SIGKILL worker", 15.5, 15.6, frozenset({WORKER})),
+    "after the attempt was over": Harm("SIGKILL worker", 12.0, 12.1, frozenset({WORKER})),
+    "by another death": Harm("job that eats memory", 4.9, 5.0, frozenset({RUNNER}), "out_of_memory"),
     "no process at all": Harm("FLUSHALL", 5.0, 5.1),
 }
 
@@ -132,7 +135,7 @@ def eating(evidence: Evidence, **other: object) -> Evidence:
         attempts=[evidence.attempts[0], *starved],
         writes=[evidence.writes[0], Write("b", "running", "failed", 2, False, 16.0)],
         ends={**evidence.ends, "b": replace(ended, **other)},  # type: ignore[arg-type]
-        eaters=frozenset({"b"}),
+        fates={"b": EATER},
     )
 
 
@@ -143,7 +146,7 @@ def test_who_takes_too_much_memory_is_to_blame_itself(clean: Evidence) -> None:
 
 
 def test_nobody_else_may_starve_by_it(clean: Evidence) -> None:
-    found = reckon(replace(eating(clean), eaters=frozenset()))
+    found = reckon(replace(eating(clean), fates={}))
     assert found.unexplained
     assert found.contradictions
 
