@@ -1,6 +1,7 @@
 """How an attempt ended, in the words of Celery's events, for whatever listens to them. Flower shows them at once, then
 looks the job up in SQL (``workers/flower_events.py``); other monitors have only them."""
 
+import threading
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -17,6 +18,7 @@ log = structlog.get_logger()
 
 Event = tuple[str, Mapping[str, Any]]
 
+_EVERY_SECONDS = 0.2
 _FAILED = "The job failed; its own record says why."
 _AGAIN = "The job will run again."
 
@@ -47,17 +49,26 @@ class Announcer:
 
     def __init__(self) -> None:
         self._consumer: Any = None
+        self._lock = threading.Lock()
+        self._waiting: list[Event] = []
 
     def use(self, consumer: Any) -> None:
         """From when Celery's consumer is there."""
         self._consumer = consumer
 
     def send(self, events: Sequence[Event]) -> None:
-        """Returns at once. Many together cost Celery about as much as one."""
-        if self._consumer is not None:
-            self._consumer.call_soon(self._dispatch, events)
+        """Returns at once. Many together cost Celery about as much as one, so they go out several times a second."""
+        if self._consumer is None:
+            return
+        with self._lock:
+            is_due = bool(self._waiting)
+            self._waiting += events
+        if not is_due:
+            self._consumer.call_soon(self._consumer.timer.call_after, _EVERY_SECONDS, self._dispatch)
 
-    def _dispatch(self, events: Sequence[Event]) -> None:
+    def _dispatch(self) -> None:
+        with self._lock:
+            events, self._waiting = self._waiting, []
         dispatcher = self._consumer.event_dispatcher
         if dispatcher is None:
             return

@@ -29,6 +29,8 @@ from workers.tally import Claimed, Desk, NotTogether, Tally
 log = structlog.get_logger()
 
 _TICK_SECONDS = 0.1
+# While hints bring all there is, a look for more finds those alone whose hints got lost.
+_RARE_LOOK_SECONDS = 0.5
 _RETRY_SECONDS = 0.5
 # The jobs of a batch end one right after the other, and are committed together. The more are on their way, the longer
 # each of them takes anyhow, and the less such a moment matters.
@@ -75,7 +77,7 @@ class SharedStreak:
         self._refill_at = 0.0
         self._idle_since: float | None = None
         self._inputs = 0
-        self._leaves_some = True
+        self._leaves_some = self._seeks = True
         self._usual_inputs = _MOST_INPUTS / _FIRST_JOBS
 
     def run(self, job_id: str) -> None:
@@ -166,7 +168,10 @@ class SharedStreak:
         looks = room > 0 and (bool(self._invited or self._tally.done) or now >= self._look_at)
         if not (self._tally.done or looks):
             return
-        self._look_at = now + _TICK_SECONDS
+        has_many = len(self._claimed) + len(self._invited) > 1
+        self._seeks = looks and (has_many or now >= self._look_at)
+        if self._seeks:
+            self._look_at = now + (_TICK_SECONDS if has_many else _RARE_LOOK_SECONDS)
         try:
             if looks and not (self._invited or self._tally.done) and not self._something_waits():
                 return
@@ -203,6 +208,10 @@ class SharedStreak:
             self._desk.released()
 
     def _next_ids(self, session: Session, invited: Sequence[str], room: int) -> Sequence[str]:
+        """Those invited and, where it seeks, more. With a job at a time, hints bring all there is: their window is not
+        full."""
+        if not self._seeks:
+            return list(dict.fromkeys(invited))
         seats = self._slot.setting.seats
         unknown = unhinted(session, self._desk.queue, self._desk.kinds, seats)
         found = [job_id for job_id, kind in unknown if self._desk.kinds[kind].shared]
