@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from importlib.metadata import version
 
 from fastapi import FastAPI
@@ -38,8 +38,7 @@ def make_app(services: Services) -> FastAPI:
             services.tailer.close()
             for task in (tailing, hearing):
                 task.cancel()
-                with suppress(asyncio.CancelledError):
-                    await task
+            await asyncio.gather(tailing, hearing, return_exceptions=True)
             await asyncio.to_thread(committer.close)
             await asyncio.to_thread(services.hinter.close)
             await asyncio.to_thread(services.waker.close)

@@ -25,5 +25,7 @@ async def hear_ends(services: Services) -> None:
         except BrokerUnavailable as exc:
             if was_told:
                 log.warning("ends_not_heard", why=str(exc))
-            tailer.is_told = was_told = False
+        except Exception:
+            log.exception("hearing_broke")
+        tailer.is_told = was_told = False
         await asyncio.sleep(_RETRY_SECONDS)

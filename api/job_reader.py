@@ -1,12 +1,12 @@
 """Reads jobs for many requests at once: whoever asks while a look at the database is on its way is answered by the next
-one. A look costs about as much for fifty jobs as for one."""
+one. A look costs about as much for many jobs as for one."""
 
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import structlog
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from starlette.concurrency import run_in_threadpool
 
@@ -17,7 +17,8 @@ from db.jobs import find_all
 
 log = structlog.get_logger()
 
-_MOST_AT_ONCE = 200
+# Specs and results may be large.
+_MOST_AT_ONCE = 50
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,8 +66,9 @@ class JobReader:
         except (OperationalError, PoolTimeout) as exc:
             return [exc for _ in asked]
         except Exception as exc:  # noqa: BLE001 - whatever it is, it is the answer to a request and must not end the others
-            if len(asked) == 1:
-                return [exc]
+            gone = isinstance(exc, DBAPIError) and exc.connection_invalidated
+            if gone or len(asked) == 1:
+                return [exc for _ in asked]
             # One of them can't be shown; apart, the others can.
             log.warning("jobs_read_one_by_one", error=type(exc).__name__, jobs=len(asked))
             return [found for one in asked for found in self._read([one])]

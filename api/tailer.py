@@ -44,6 +44,8 @@ class Tailer:
         self._waiters: defaultdict[str, set[_Waiter]] = defaultdict(set)
         self._ended_lately: dict[str, None] = {}
         self._watched = asyncio.Event()
+        self._event_awaited = asyncio.Event()
+        self._loop: asyncio.AbstractEventLoop | None = None
         self.closing = False
         self.is_told = False
 
@@ -75,10 +77,17 @@ class Tailer:
         while len(self._ended_lately) > _REMEMBERED:
             del self._ended_lately[next(iter(self._ended_lately))]
 
+    def hear_soon(self, job_ids: Iterable[str]) -> None:
+        """The same from any thread."""
+        if self._loop is not None and not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(self.hear, job_ids)
+
     async def run(self) -> None:
         """Poll until cancelled; idle while nobody waits."""
+        self._loop = asyncio.get_running_loop()
         while True:
             await self._watched.wait()
+            self._event_awaited.clear()
             try:
                 standings = await run_in_threadpool(self._poll, list(self._waiters))
             except SQLAlchemyError as exc:
@@ -89,7 +98,12 @@ class Tailer:
                 for waiter in self._waiters.get(standing.job_id, ()):
                     if waiter.heeds(standing):
                         waiter.woken.set()
-            await asyncio.sleep(_RARE_POLL_SECONDS if self.is_told and self._only_ends() else _POLL_SECONDS)
+            if self.is_told and self._only_ends():
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(_RARE_POLL_SECONDS):
+                        await self._event_awaited.wait()
+            else:
+                await asyncio.sleep(_POLL_SECONDS)
 
     def close(self) -> None:
         """Wake everyone for the last time, so that open streams end and the server can stop."""
@@ -102,6 +116,8 @@ class Tailer:
         if self.closing:
             return False
         self._waiters[job_id].add(waiter)
+        if waiter.seen is not None:
+            self._event_awaited.set()
         self._watched.set()
         try:
             with suppress(TimeoutError):

@@ -30,6 +30,7 @@ class Teller:
         # In their order, each once.
         self._job_ids: dict[str, None] = {}
         self._closing = False
+        self._is_heard = True
         self._thread: threading.Thread | None = None
 
     def start(self) -> None:
@@ -37,6 +38,7 @@ class Teller:
         self._thread.start()
 
     def close(self) -> None:
+        """Tell what is left, and end the thread."""
         with self._changed:
             self._closing = True
             self._changed.notify()
@@ -53,10 +55,14 @@ class Teller:
         while True:
             with self._changed:
                 self._changed.wait_for(lambda: self._job_ids or self._closing)
-                if self._closing:
+                if not self._job_ids:
                     return
                 job_ids, self._job_ids = list(self._job_ids), {}
             try:
                 self._broadcaster.send(job_ids)
             except BrokerUnavailable as exc:
-                log.warning("not_told", what=self._what, jobs=len(job_ids), why=str(exc))
+                if self._is_heard:
+                    log.warning("not_told", what=self._what, why=str(exc))
+                self._is_heard = False
+            else:
+                self._is_heard = True

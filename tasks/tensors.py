@@ -114,7 +114,8 @@ class TensorPrediction(JobSpec):
     )
     batch: Literal["auto", "never"] = Field(
         default="auto",
-        description="auto: may be computed together with other jobs, where the model's results don't depend on it.",
+        description="auto: may be computed together with other jobs, and in pieces, where the model's results don't "
+        "depend on it; never: alone and whole.",
     )
 
     @model_validator(mode="after")

@@ -2,6 +2,7 @@
 looks the job up in SQL (``workers/flower_events.py``); other monitors have only them."""
 
 import threading
+import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -18,7 +19,8 @@ log = structlog.get_logger()
 
 Event = tuple[str, Mapping[str, Any]]
 
-_EVERY_SECONDS = 0.2
+_EVERY_SECONDS, _LONGEST_SECONDS = 0.2, 2.0
+_MOST_WAITING = 10_000
 _FAILED = "The job failed; its own record says why."
 _AGAIN = "The job will run again."
 
@@ -44,13 +46,15 @@ def mirror(task: Any, state: State | None) -> None:
 
 
 class Announcer:
-    """Tells monitors of the jobs that a worker runs without a hint, with the events that Celery would have sent. They
-    go through Celery's main thread and its buffer; what gets lost of them, Flower makes good for from SQL."""
+    """Tells monitors of the jobs that a worker runs outside of Celery's tasks, with the events that Celery would have
+    sent. They go through Celery's main thread and its buffer; what gets lost of them, Flower makes good for from
+    SQL."""
 
     def __init__(self) -> None:
         self._consumer: Any = None
         self._lock = threading.Lock()
         self._waiting: list[Event] = []
+        self._due_until = 0.0
 
     def use(self, consumer: Any) -> None:
         """From when Celery's consumer is there."""
@@ -60,15 +64,19 @@ class Announcer:
         """Returns at once. Many together cost Celery about as much as one, so they go out several times a second."""
         if self._consumer is None:
             return
+        now = time.monotonic()
         with self._lock:
-            is_due = bool(self._waiting)
-            self._waiting += events
+            self._waiting = [*self._waiting, *events][-_MOST_WAITING:]
+            # Celery's loop may lose a call, when another one fails.
+            is_due = now < self._due_until
+            if not is_due:
+                self._due_until = now + _LONGEST_SECONDS
         if not is_due:
             self._consumer.call_soon(self._consumer.timer.call_after, _EVERY_SECONDS, self._dispatch)
 
     def _dispatch(self) -> None:
         with self._lock:
-            events, self._waiting = self._waiting, []
+            events, self._waiting, self._due_until = self._waiting, [], 0.0
         dispatcher = self._consumer.event_dispatcher
         if dispatcher is None:
             return

@@ -53,10 +53,10 @@ class SharedStreak:
     others."""
 
     def __init__(
-        self, desk: Desk, slot: Slot, slots: Slots, fellows: Callable[[], Sequence["SharedStreak"]] = tuple
+        self, desk: Desk, slot: Slot, slots: Slots, job_id: str, fellows: Callable[[], Sequence["SharedStreak"]] = tuple
     ) -> None:
-        """While somebody waits for one of ``slots``, no more jobs are admitted; idle ones and ``fellows``, which are
-        all of the worker's, get their share of them."""
+        """It begins with this job, if it is there to claim. While somebody waits for one of ``slots``, no more jobs are
+        admitted; idle ones and ``fellows``, which are all of the worker's, get their share of them."""
         self._desk = desk
         self._slot = slot
         self._slots = slots
@@ -68,7 +68,7 @@ class SharedStreak:
         self._claimed: dict[Token, Claimed] = {}
         self._apart: deque[Claimed] = deque()
         self._alone = False
-        self._invited: deque[str] = deque()
+        self._invited = deque([job_id])
         self._lock = threading.Lock()
         self._closed = False
         self._shutting_down = False
@@ -77,12 +77,11 @@ class SharedStreak:
         self._refill_at = 0.0
         self._idle_since: float | None = None
         self._inputs = 0
-        self._leaves_some = self._seeks = True
+        self._leaves_some, self._seeks = False, True
         self._usual_inputs = _MOST_INPUTS / _FIRST_JOBS
 
-    def run(self, job_id: str) -> None:
-        """Begin with this job, if it is there to claim, and go on with what else comes."""
-        self._invited.append(job_id)
+    def run(self) -> None:
+        """Until nothing comes any more."""
         try:
             while not self._is_over():
                 self._commit_and_admit()
@@ -96,18 +95,20 @@ class SharedStreak:
             if self._closed or self._room() <= len(self._invited):
                 return False
             self._invited.append(job_id)
-        self._runner.process.inbox.put({"type": "invited"})
+        self._interrupt()
         return True
 
     @property
     def load(self) -> float:
-        """How many inputs its jobs have together; infinite while it takes no further ones."""
-        return self._inputs if self._room() else math.inf
+        """How many inputs its jobs have together, as far as it is known; infinite while it takes no further ones."""
+        if not self._room():
+            return math.inf
+        return self._inputs + len(self._invited) * self._usual_inputs
 
     def nudge(self) -> None:
         """Have it look soon for what waits."""
         self._look_at = 0.0
-        self._runner.process.inbox.put({"type": "invited"})
+        self._interrupt()
 
     def shut_down(self) -> None:
         """Admit no further job; those that run end within the grace period or are handed back."""
@@ -124,6 +125,10 @@ class SharedStreak:
         fitting = math.ceil((_MOST_INPUTS - self._inputs) / self._usual_inputs)
         fitting = max(fitting, _FEWEST_JOBS - len(self._claimed))
         return max(0, min(fitting, self._slot.setting.seats - len(self._claimed)))
+
+    def _interrupt(self) -> None:
+        # One that comes too late is read by whoever has the runner next, for whom it is a message to nobody.
+        self._runner.process.inbox.put({"type": "invited", "job_id": ""})
 
     def _may_admit(self) -> bool:
         return not self._shutting_down and self._runner.process.takes_jobs() and not self._slots.is_wanted()
@@ -203,14 +208,16 @@ class SharedStreak:
             self._invited.popleft()
         self._begin(jobs, asked_at)
         self._tally.tell()
-        if jobs and self._leaves_some and asked_at >= self._refill_at:
-            self._refill_at = asked_at + _TICK_SECONDS
+        if self._leaves_some and asked_at >= self._refill_at:
+            self._refill_at = asked_at + (_TICK_SECONDS if self._seeks else _RARE_LOOK_SECONDS)
+            self._leaves_some = False
             self._desk.released()
 
     def _next_ids(self, session: Session, invited: Sequence[str], room: int) -> Sequence[str]:
         """Those invited and, where it seeks, more. With a job at a time, hints bring all there is: their window is not
         full."""
         if not self._seeks:
+            self._leaves_some = bool(invited)
             return list(dict.fromkeys(invited))
         seats = self._slot.setting.seats
         unknown = unhinted(session, self._desk.queue, self._desk.kinds, seats)
@@ -223,7 +230,7 @@ class SharedStreak:
             for fellow in fellows:
                 fellow.nudge()
         ids = [*dict.fromkeys([*invited, *found[:share]])][: max(room, len(invited))]
-        # What is claimed here makes room for hints to others.
+        # What is claimed here makes room for hints to others, and idle slots wait for hints.
         self._leaves_some = len(unknown) > len(ids) - len(invited) or len(unknown) >= seats // 2
         return ids
 
@@ -289,6 +296,9 @@ class SharedStreak:
             self._end_all(message)
             return
         token = addressee(message)
+        if message["type"] == "asked":
+            for claimed in [one for one in self._apart if one.execution.token == token]:
+                self._end_apart(claimed)
         execution = self._attempts.get(token)
         ended = None if execution is None else execution.hear(message)
         if ended is not None:
@@ -347,17 +357,31 @@ class SharedStreak:
             self._apart.popleft().execution.let_go()
         self._desk.released()
 
+    def _end_apart(self, claimed: Claimed) -> None:
+        """It was asked to end while it waits for the runner. It is asked again if the database does not answer."""
+        try:
+            with self._desk.shop.database.write() as session:
+                state = _hand_back(session, claimed.execution.token)
+        except OperationalError:
+            log.warning("not_given_back_yet", jobs=1)
+            return
+        self._apart.remove(claimed)
+        self._tally.note_end(claimed, state)
+        self._tally.tell()
+
     def _may_begin(self) -> bool:
         return not self._shutting_down and self._runner.process.takes_jobs()
 
 
 def _inputs(spec: Mapping[str, Any]) -> int:
     """How many inputs a job has: as many as the longest list in its spec."""
-    return max((len(value) for value in spec.values() if isinstance(value, list)), default=1)
+    return max((len(value) for value in spec.values() if isinstance(value, list) and value), default=1)
 
 
-def _hand_back(session: Session, token: Token) -> None:
+def _hand_back(session: Session, token: Token) -> State | None:
+    """The job's state then; None if somebody else ended the attempt."""
     try:
-        hand_back(session, token, "The job was claimed to run alone, and given back unstarted.")
+        return hand_back(session, token, "The job was claimed to run alone, and given back unstarted.")
     except Fenced:
         log.info("not_given_back", job_id=token.job_id)
+        return None

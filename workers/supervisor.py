@@ -182,10 +182,10 @@ class Supervisor:
 
     def _run_shared(self, slot: Slot, job_id: str) -> None:
         """Begin with this job and give the slot back."""
-        streak = SharedStreak(self._desk, slot, self._slots, self._shared)
+        streak = SharedStreak(self._desk, slot, self._slots, job_id, self._shared)
         try:
             if self._enter(streak):
-                streak.run(job_id)
+                streak.run()
             else:
                 self._drop_hint(job_id)
         finally:

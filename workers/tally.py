@@ -22,8 +22,8 @@ log = structlog.get_logger()
 @dataclass(frozen=True)
 class Desk:
     """Where a worker's slots get their jobs from. ``slots`` is how many share them. ``announce`` gets Celery's events
-    of the jobs that had no hint; ``ended`` the ids of those that are final; ``released`` says that jobs went back to
-    the queue, ``lost`` that one did so because its runner died."""
+    of the jobs that ran outside of Celery's tasks; ``ended`` the ids of those that are final; ``released`` says that
+    jobs went back to the queue, ``lost`` that one did so because its runner died."""
 
     shop: Workshop
     kinds: Mapping[str, Kind]

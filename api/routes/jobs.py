@@ -84,6 +84,8 @@ def _end(services: Services, holder: KeyHolder, job_id: str, request: StopReques
         view = job_view(session, job)
     if view.state == State.RUNNING:
         services.waker.tell([job_id])
+    elif State(view.state).is_final:
+        services.tailer.hear_soon([job_id])
     return view
 
 

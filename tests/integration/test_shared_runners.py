@@ -189,3 +189,14 @@ def test_a_worker_that_shuts_down_hands_back_what_does_not_end(
         assert story(database, job_id) == [(1, "handed_back", None)]
     workers.start()
     assert result_of(database, short) == [2]
+
+
+def test_jobs_that_come_together_are_dealt_out_and_one_by_one_stay_where_the_last_one_was(
+    database: Database, workers: Workers, queued: Queued
+) -> None:
+    worker = workers.start(slots=2)
+    until(lambda: (workers.home / "workers.log").read_text().count("runner_ready") == 2, what="both runners")
+    both = [queued(kind=KIND, how="wait", seconds=1.0, values=[n]) for n in range(2)]
+    assert {pid_of(database, job_id) for job_id in both} == {runner.pid for runner in runners_of(worker)}
+    first, second = (pid_of(database, queued(kind=KIND, how="double", values=[n])) for n in range(2))
+    assert first == second

@@ -1,6 +1,5 @@
 """Computes the items of many jobs in batches, one after the other, on the one device of a runner."""
 
-import os
 import threading
 import time
 import traceback
@@ -10,14 +9,13 @@ from typing import Any, TypeVar
 
 from tasks.contracts import JobContext
 from tasks.errors import JobCancelled, JobError, JobHandedBack, JobOutOfMemory, JobStoppedEmpty
-from workers.inference.errors import DeviceLost, DeviceOutOfMemory
+from workers.inference.errors import DeviceLost, DeviceOutOfMemory, end_process
 from workers.inference.pool import Batch, Compute, Entry, Group, Item, Limits, Member, Pool
 
 __all__ = ["Batcher", "Group", "Item", "Limits"]
 
 _LOOK_SECONDS = 0.2
 _SAY_EVERY_SECONDS = 1.0
-_DEVICE_LOST_EXIT_CODE = 70
 
 Output = TypeVar("Output")
 
@@ -66,7 +64,7 @@ class Batcher:
         self._pool = Pool(limits)
         self._wait_seconds = wait_seconds
         self._clock = clock
-        self._on_device_lost = on_device_lost or _end_process
+        self._on_device_lost = on_device_lost or end_process
         self._changed = threading.Condition()
         self._shares: dict[Member, _Share] = {}
         self._computing: Sequence[Entry] = ()
@@ -253,7 +251,3 @@ def _tell(job: JobContext, share: _Share) -> None:
     job.measured("padding_share", round(1 - share.tokens / share.padded_tokens, 4) if share.padded_tokens else 0.0)
     job.measured("batch_wait_seconds", round(share.begun_at - share.asked_at, 4))
     job.measured("device_seconds", round(share.device_seconds, 4))
-
-
-def _end_process() -> None:
-    os._exit(_DEVICE_LOST_EXIT_CODE)

@@ -29,6 +29,8 @@ Tensors = Mapping[str, Array]
 
 _MOST_ROWS = {"cpu": 32, "cuda": 1024}
 _NEAR_RELATIVE, _NEAR_ABSOLUTE = 1e-3, 1e-5
+# By how much of the largest number an output has to differ between rows.
+_TELLING_SPREAD = 0.01
 PREDICTIONS = "predictions.parquet"
 PARQUET = "application/vnd.apache.parquet"
 
@@ -120,14 +122,26 @@ class Prediction:
             pieces = [_rows(inputs, first, first + most) for first in range(0, rows, most)]
         items = [Item(piece, _rows_of(piece) if shared else 1) for piece in pieces]
         compute = _computing(self._loaded, self._outputs, shared=shared)
-        computed = self._workbench.batcher.run(self._job, group, items, compute)
+        try:
+            computed = self._workbench.batcher.run(self._job, group, items, compute)
+        except InvalidInput:
+            if len(pieces) == 1:
+                raise
+            return self._compute_whole(inputs)
         if len(pieces) == 1:
             return computed[0]
         joined = _joined(pieces, computed)
-        if joined is None:
-            self._loaded.proofs[self._outputs] = False
-            return self._compute(inputs)
-        return joined
+        return self._compute_whole(inputs) if joined is None else joined
+
+    def _compute_whole(self, inputs: Tensors) -> dict[str, Array]:
+        """Where the pieces failed or don't fit together. If it can be done whole, rows are not independent after all;
+        who can't be computed either way proves nothing."""
+        items = [Item(dict(inputs))]
+        group = Group(("tensors whole", self._folder.identity, self._outputs), token_budget=1, most_items=1)
+        compute = _computing(self._loaded, self._outputs, shared=False)
+        (computed,) = self._workbench.batcher.run(self._job, group, items, compute)
+        self._loaded.proofs[self._outputs] = False
+        return computed
 
     def _may_share(self, rows: int) -> bool:
         program = self._loaded.program
@@ -186,12 +200,13 @@ def _prove_with(loaded: Loaded, outputs: tuple[str, ...], inputs: Tensors, compu
         loaded.proofs[outputs] = False
         return
     try:
-        loaded.proofs[outputs] = all(
+        agrees = all(
             _near(loaded.program.run(_rows(inputs, first, end), outputs), _rows(computed, first, end))
             for first, end in ((0, half), (half, rows))
         )
     except JobError:
-        loaded.proofs[outputs] = False
+        agrees = False
+    _note(loaded, outputs, _verdict(computed, agrees=agrees))
 
 
 def _together(loaded: Loaded, outputs: tuple[str, ...], values: Sequence[Tensors]) -> Sequence[dict[str, Array]] | None:
@@ -220,10 +235,26 @@ def _together(loaded: Loaded, outputs: tuple[str, ...], values: Sequence[Tensors
         if all(_equal(value, values[0]) for value in values[1:]):
             # Equal rows prove nothing about whether they look at each other.
             return None
-        loaded.proofs[outputs] = _near(loaded.program.run(values[0], outputs), parts[0])
-        if not loaded.proofs[outputs]:
+        agrees = _near(loaded.program.run(values[0], outputs), parts[0])
+        _note(loaded, outputs, _verdict(computed, agrees=agrees))
+        if not loaded.proofs.get(outputs):
             return None
     return parts
+
+
+def _note(loaded: Loaded, outputs: tuple[str, ...], verdict: bool | None) -> None:
+    if verdict is not None:
+        loaded.proofs[outputs] = verdict
+
+
+def _verdict(computed: Tensors, *, agrees: bool) -> bool | None:
+    """Whether rows are independent, if that can be told from outputs that agree. Classes may agree by chance, so no one
+    may share who asks for them alone; and so may numbers that are about the same anyhow: others will tell."""
+    floats = [np.nan_to_num(array.astype(np.float64)) for array in computed.values() if array.dtype.kind == "f"]
+    if not agrees or not floats:
+        return False
+    spreads = [np.ptp(array, axis=0).max() / (np.abs(array).max() or 1) for array in floats if array.size]
+    return True if any(spread > _TELLING_SPREAD for spread in spreads) else None
 
 
 def _equal(one: Tensors, other: Tensors) -> bool:

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from fastapi.testclient import TestClient
 
+import api.following
 import api.tailer
 from api.job_reader import JobReader
 from api.job_views import JobView
@@ -19,6 +20,12 @@ from tests.waiting import until
 COUNT = {"kind": "count_words", "spec": {"text": "one two"}}
 
 
+@pytest.fixture(autouse=True)
+def one_waiter_a_call(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who waits looks for its client every second, and then waits anew."""
+    monkeypatch.setattr(api.following, "_LOOK_SECONDS", 3600.0)
+
+
 @pytest.fixture
 def no_polls(monkeypatch: pytest.MonkeyPatch) -> None:
     """One poll, and then none for longer than any test lasts."""
@@ -28,6 +35,11 @@ def no_polls(monkeypatch: pytest.MonkeyPatch) -> None:
 def hear(client: TestClient, serving: Serving, *job_ids: str) -> None:
     assert client.portal is not None
     client.portal.call(serving.services.tailer.hear, job_ids)
+
+
+def close(client: TestClient, serving: Serving) -> None:
+    assert client.portal is not None
+    client.portal.call(serving.services.tailer.close)
 
 
 def submitted(client: TestClient) -> str:
@@ -49,7 +61,7 @@ def test_who_waits_is_woken_by_what_a_worker_tells(client: TestClient, serving: 
     hear(client, serving, "unknown", job_id)
     assert call.result() == "succeeded"
     assert serving.services.tailer.watched_jobs == 1
-    serving.services.tailer.close()
+    close(client, serving)
     assert first.result() == "queued"
 
 
@@ -78,17 +90,24 @@ def test_an_end_that_is_told_before_somebody_waits_is_remembered(
     assert client.portal.call(serving.services.tailer.ended, job_id, 60)
     hear(client, serving, *map(str, range(3000)))
     assert len(serving.services.tailer._ended_lately) <= 2000
-    serving.services.tailer.close()
+    close(client, serving)
     other.result()
 
 
-def test_without_any_word_the_poll_tells_of_the_end(client: TestClient, serving: Serving, worker: HandWorker) -> None:
+def test_without_any_word_the_poll_tells_of_the_end(
+    client: TestClient, serving: Serving, worker: HandWorker, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """And of nothing else: a report does not wake who waits for the end."""
+    polls: list[int] = []
+    poll = api.tailer.Tailer._poll
+    monkeypatch.setattr(api.tailer.Tailer, "_poll", lambda self, ids: polls.append(1) or poll(self, ids))
     job_id = submitted(client)
     call = waiting_for(client, serving, job_id)
     [waiter] = serving.services.tailer._waiters[job_id]
     token = worker.start(job_id)
     worker.report(token, 0.5, "half")
+    before = len(polls)
+    until(lambda: len(polls) > before + 1)
     assert not waiter.woken.is_set()
     worker.succeed(token, words=2)
     assert call.result() == "succeeded"
@@ -169,8 +188,22 @@ def test_polls_stay_frequent_for_who_waits_for_more_than_ends(
 ) -> None:
     monkeypatch.setattr(api.tailer, "_RARE_POLL_SECONDS", 3600.0)
     serving.services.tailer.is_told = True
+    other = waiting_for(client, serving, submitted(client))
     job_id = submitted(client)
     stream = Background(lambda: client.get(f"/v1/jobs/{job_id}/events").text)
-    until(lambda: serving.services.tailer.watched_jobs)
+    until(lambda: serving.services.tailer.watched_jobs == 2)
     worker.succeed(worker.start(job_id), words=2)
     assert "event: final" in str(stream.result())
+    close(client, serving)
+    other.result()
+
+
+@pytest.mark.usefixtures("no_polls")
+def test_who_waits_hears_of_a_cancel_at_once(client: TestClient, serving: Serving) -> None:
+    other = waiting_for(client, serving, submitted(client))
+    job_id = submitted(client)
+    call = waiting_for(client, serving, job_id)
+    client.post(f"/v1/jobs/{job_id}/cancel").raise_for_status()
+    assert call.result() == "cancelled"
+    close(client, serving)
+    other.result()

@@ -96,3 +96,31 @@ def test_other_errands_are_not_waited_for(tmp_path: Path, threads: ThreadPoolExe
     assert errands.result("quick", lambda: 7, job) == 7
     slow.go_on.set()
     assert waiting.result(10) == "found"
+
+
+def test_what_hangs_after_a_job_went_away_is_reported(tmp_path: Path, threads: ThreadPoolExecutor) -> None:
+    hung = threading.Event()
+    errands, slow = Errands(0.05, hung.set), Slow()
+    job = FakeJobContext(tmp_path)
+    gone = threads.submit(errands.result, "key", slow, job)
+    assert slow.begun.wait(10)
+    assert not hung.is_set()
+    job.request("cancel")
+    with pytest.raises(JobCancelled):
+        gone.result(10)
+    assert hung.wait(10)
+    slow.go_on.set()
+
+
+def test_what_ends_in_time_is_not_reported(tmp_path: Path, threads: ThreadPoolExecutor) -> None:
+    hung = threading.Event()
+    errands, slow = Errands(60, hung.set), Slow()
+    job = FakeJobContext(tmp_path)
+    gone = threads.submit(errands.result, "key", slow, job)
+    assert slow.begun.wait(10)
+    job.request("cancel")
+    with pytest.raises(JobCancelled):
+        gone.result(10)
+    slow.go_on.set()
+    until(lambda: not any(thread.name == "watch-errand" for thread in threading.enumerate()))
+    assert not hung.is_set()

@@ -129,14 +129,56 @@ def test_equal_rows_of_one_job_prove_nothing(workbench: Workbench, tmp_path: Pat
     assert loaded.proofs == {}
 
 
+def test_what_agrees_by_chance_proves_nothing(workbench: Workbench, tmp_path: Path) -> None:
+    """Labels that depend on the sum of all rows so far, and are the same for the first job's rows."""
+    program = NumpyProgram(lambda x: (np.cumsum(x.sum(axis=1)) > 50).astype(np.float32))
+    loaded = Loaded(program, 1)
+    together(workbench, loaded, tmp_path, [[1, 2], [3, 4]])
+    together(workbench, loaded, tmp_path, [[1, 2]], [[3, 4]])
+    assert loaded.proofs == {}
+    rows = [[float(n), 0.0] for n in range(14, 84)]
+    assert values(together(workbench, loaded, tmp_path, rows)) == [[0.0] * 3 + [1.0] * 67]
+    assert loaded.proofs == {("y",): False}
+
+
+def test_classes_alone_prove_nothing(workbench: Workbench, tmp_path: Path) -> None:
+    signature = Signature(SIGNATURE.inputs, (Port("y", "int64", ("n",)),))
+    program = NumpyProgram(lambda x: x.sum(axis=1).astype(np.int64), signature)
+    loaded = Loaded(program, 1)
+    together(workbench, loaded, tmp_path, [[1, 2], [3, 4]])
+    assert loaded.proofs == {("y",): False}
+
+
+def test_a_last_piece_that_can_not_be_computed_alone_fails_no_job(workbench: Workbench, tmp_path: Path) -> None:
+    def two_at_least(x: Array) -> Array:
+        if len(x) == 1:
+            raise InvalidInput("one row is too few")
+        return sum_of_rows(x)
+
+    loaded = Loaded(NumpyProgram(two_at_least), 1)
+    together(workbench, loaded, tmp_path, [[1, 2], [3, 4], [5, 6], [7, 8]])
+    assert loaded.proofs == {("y",): True}
+    rows = [[float(n), 100.0] for n in range(100, 133)]
+    assert values(together(workbench, loaded, tmp_path, rows)) == [[n + 100 for n in range(100, 133)]]
+    assert loaded.proofs == {("y",): False}
+
+
+def test_bad_rows_fail_their_job_and_prove_nothing(workbench: Workbench, tmp_path: Path) -> None:
+    loaded = Loaded(NumpyProgram(sum_of_rows), 1)
+    together(workbench, loaded, tmp_path, [[1, 2], [3, 4]])
+    rows = [[float(n), 100.0] for n in range(60)]
+    assert values(together(workbench, loaded, tmp_path, rows)) == ["13 is bad luck"]
+    assert loaded.proofs == {("y",): True}
+
+
 def test_pieces_that_do_not_fit_together_are_computed_whole(workbench: Workbench, tmp_path: Path) -> None:
     """A program whose outputs' shape depends on the values."""
-    program = NumpyProgram(lambda x: np.ones((len(x), int(x.max())), np.float32))
+    program = NumpyProgram(lambda x: np.repeat(x.sum(axis=1, keepdims=True), int(x.max()), axis=1))
     loaded = Loaded(program, 1)
-    assert values(together(workbench, loaded, tmp_path, [[1, 2], [2, 1]])) == [[[1, 1], [1, 1]]]
+    assert values(together(workbench, loaded, tmp_path, [[1, 2], [2, 2]])) == [[[3, 3], [4, 4]]]
     assert loaded.proofs == {("y",): True}
     rows = [[1.0, 2.0]] * 32 + [[3.0, 3.0]]
-    assert values(together(workbench, loaded, tmp_path, rows)) == [[[1, 1, 1]] * 33]
+    assert values(together(workbench, loaded, tmp_path, rows)) == [[[3, 3, 3]] * 32 + [[6, 6, 6]]]
     assert loaded.proofs == {("y",): False}
 
 

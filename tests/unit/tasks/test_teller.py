@@ -16,9 +16,11 @@ class Gate:
         self.reached = threading.Event()
         self.refuses = False
         self.sent: list[list[str]] = []
+        self.tries = 0
 
     def send(self, job_ids: Sequence[str]) -> None:
         self.reached.set()
+        self.tries += 1
         assert self.open.wait(10)
         if self.refuses:
             raise BrokerUnavailable("refused")
@@ -39,6 +41,16 @@ def test_what_comes_meanwhile_goes_together_each_once_and_in_its_order() -> None
     assert gate.sent == [["a"], ["c", "b", "d"]]
 
 
+def test_what_is_left_is_told_at_the_end() -> None:
+    gate = Gate()
+    gate.open.set()
+    teller = Teller(gate, "ends")
+    teller.tell(["a"])
+    teller.start()
+    teller.close()
+    assert gate.sent == [["a"]]
+
+
 def test_what_can_not_be_sent_is_dropped_and_said() -> None:
     gate = Gate()
     gate.refuses = True
@@ -48,7 +60,9 @@ def test_what_can_not_be_sent_is_dropped_and_said() -> None:
         teller.start()
         teller.tell(["a", "b"])
         until(lambda: logs)
-    assert logs == [{"event": "not_told", "what": "ends", "jobs": 2, "why": "refused", "log_level": "warning"}]
+        teller.tell(["b"])
+        until(lambda: gate.tries == 2)
+    assert logs == [{"event": "not_told", "what": "ends", "why": "refused", "log_level": "warning"}]
     gate.refuses = False
     teller.tell(["c"])
     until(lambda: gate.sent)

@@ -1,7 +1,7 @@
 """What befalls one of the jobs that share a runner, without the runner."""
 
 import math
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from datetime import timedelta
 from pathlib import Path
 from queue import SimpleQueue
@@ -10,15 +10,17 @@ from typing import Any, cast
 
 import pytest
 
-from db.claims import Fenced
+import workers.shared_streak
+from db.claims import Fenced, Token
 from db.rows import JobRow
+from db.states import State
 from tasks.contracts import JobSpec
 from tasks.kind import Kind
 from workers.execution import Ended, Workshop
 from workers.shared_execution import SharedExecution, SharedRunner
 from workers.shared_streak import SharedStreak
 from workers.slots import Slot, Slots
-from workers.tally import Claimed, Desk
+from workers.tally import Claimed, Desk, Tally
 
 
 class FakeRunner:
@@ -75,10 +77,39 @@ def test_one_that_was_taken_away_waits_for_no_answer(slot: Slot, runner: FakeRun
     assert attempt.hear(finished) == Ended(None)
 
 
+def test_an_invitation_that_comes_too_late_is_for_nobody(slot: Slot, runner: FakeRunner) -> None:
+    streak = SharedStreak(cast(Desk, SimpleNamespace(kinds={}, shop=None)), slot, cast(Slots, None), "first")
+    streak.nudge()
+    attempt = execution("a", slot)
+    assert attempt.begin() is None
+    assert attempt.hear(cast(FakeRunner, slot.runner).inbox.get_nowait()) is None
+    assert [message["type"] for message in runner.sent] == ["run"]
+
+
+def test_who_waits_to_run_alone_ends_when_it_is_asked_to(slot: Slot, monkeypatch: pytest.MonkeyPatch) -> None:
+    ended: list[tuple[Token, State | None]] = []
+    monkeypatch.setattr(workers.shared_streak, "hand_back", lambda _session, _token, _cause: State.CANCELLED)
+    database = SimpleNamespace(write=lambda: nullcontext(None))
+    streak = SharedStreak(
+        cast(Desk, SimpleNamespace(kinds={}, shop=SimpleNamespace(database=database))), slot, cast(Slots, None), "first"
+    )
+    note_end = SimpleNamespace(
+        note_end=lambda claimed, state: ended.append((claimed.execution.token, state)), tell=lambda: None
+    )
+    streak._tally = cast(Tally, note_end)
+    alone = [
+        Claimed(JobRow(id=name, attempt=1, kind="k", spec={}, losses=2), execution(name, slot)) for name in ("a", "b")
+    ]
+    streak._apart.extend(alone)
+    streak._pass_on({"type": "asked", "request": "cancel", "job_id": "b", "attempt": 1})
+    assert ended == [(Token("b", 1), State.CANCELLED)]
+    assert list(streak._apart) == alone[:1]
+
+
 def test_a_runner_that_has_many_inputs_takes_no_further_job(slot: Slot) -> None:
     desk = SimpleNamespace(kinds={}, shop=None)
     slots = SimpleNamespace(is_wanted=lambda: False)
-    streak = SharedStreak(cast(Desk, desk), slot, cast(Slots, slots))
+    streak = SharedStreak(cast(Desk, desk), slot, cast(Slots, slots), "first")
     loads = [streak.load]
     for n in range(3):
         spec = {"texts": ["a"] * 400}
@@ -86,5 +117,6 @@ def test_a_runner_that_has_many_inputs_takes_no_further_job(slot: Slot) -> None:
         one = execution(f"{n}", slot)
         streak._order(Claimed(job, one), one)
         loads.append(streak.load)
-    assert loads == [0, 400, 800, math.inf]
+    # About 128 are expected of the first one, which was not claimed yet.
+    assert loads == [128, 528, 928, math.inf]
     assert not streak.invite("another")
