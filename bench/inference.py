@@ -12,7 +12,7 @@ latency  Turnout: single jobs at random moments, half as many a second as c does
          time, if that is less; against that model's own time, with as many threads. All texts have the mean length
 loads    Turnout: what the first and the second use of a model load, and all others
 
-``python -P -m bench.inference [--only a b c] [--words 15] [--inputs 2048] [--pairs 3]``, with PYTHONPATH=. Every round
+``python -P -m bench.inference [--only a b c] [--words 15] [--inputs 4096] [--pairs 2]``, with PYTHONPATH=. Every round
 begins with new processes, and each side is alone. Loading models and first batches do not count. Ends with 1 if a
 measure is missed. Nothing else should run meanwhile.
 """
@@ -39,10 +39,10 @@ Side = Callable[[], Iterator[tuple[str, Measured]]]
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", nargs="+", choices=_COLUMNS, default=_COLUMNS, help="these columns (default all)")
-    parser.add_argument("--inputs", type=int, default=2048, help="in each of a, b, f and g (default 2048)")
+    parser.add_argument("--inputs", type=int, default=4096, help="in each of a, b, f and g (default 4096)")
     parser.add_argument("--singles", type=int, default=1024, help="in each of c, d, d256 and e (default 1024)")
     parser.add_argument("--words", type=int, default=15, help="in a text, the mean (default 15)")
-    parser.add_argument("--pairs", type=int, default=3, help="how often each column is measured (default 3)")
+    parser.add_argument("--pairs", type=int, default=2, help="how often each column is measured (default 2)")
     parser.add_argument("--slots", type=int, help="of Turnout's worker (default one for each core)")
     arguments = parser.parse_args()
     plan = Plan(frozenset(arguments.only), arguments.inputs, arguments.singles, arguments.words, arguments.slots)

@@ -107,6 +107,10 @@ def _check_tokenizer_settings(document: object) -> None:
         raise ValueError("it is no JSON object")
     if document.get("init_inputs"):
         raise ValueError("'init_inputs' may name files outside of the model")
+    # Of these, which are for several versions of the library, one is read as the tokenizer.
+    files = document.get("fast_tokenizer_files") or []
+    if not isinstance(files, list) or not all(isinstance(name, str) and Path(name).name == name for name in files):
+        raise ValueError("'fast_tokenizer_files' names files outside of the model")
     for name, value in document.items():
         if not isinstance(value, str):
             continue

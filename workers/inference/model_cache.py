@@ -16,6 +16,7 @@ from workers.inference.errors import DeviceOutOfMemory
 from workers.memory import in_words
 
 _LOOK_SECONDS = 0.2
+_LONGEST_LACK_SECONDS = 30.0
 
 Model = TypeVar("Model")
 
@@ -40,6 +41,12 @@ class _Place:
     used_at: float = 0.0
 
 
+@dataclass(frozen=True, eq=False)
+class _Waiter:
+    key: Hashable
+    since: float
+
+
 class ModelCache:
     """Keeps models up to ``most_bytes``, and none that was not used for ``idle``. Safe to use from several threads: two
     that ask for the same model share one load, and a model in use stays."""
@@ -60,6 +67,8 @@ class ModelCache:
         self._changed = threading.Condition()
         self._places: dict[Hashable, _Place] = {}
         self._loads = Errands()
+        # Who has no room, in the order in which they came.
+        self._lack_room: list[_Waiter] = []
 
     @contextmanager
     def using(
@@ -106,16 +115,37 @@ class ModelCache:
     def _reserve(self, key: Hashable, job: JobContext, name: str, needs_bytes: int) -> tuple[_Place, bool]:
         """The model's place with one more user, and whether it has to be loaded by the caller."""
         with self._changed:
-            while True:
-                place = self._places.get(key)
-                if place is not None and place.model is not None:
-                    place.users += 1
-                    return place, False
-                if place is None and self._make_room(name, needs_bytes):
-                    place = self._places[key] = _Place(name, needs_bytes, users=2)
-                    return place, True
-                self._changed.wait(_LOOK_SECONDS)
-                Attention(job).look()
+            waiter = _Waiter(key, self._clock())
+            try:
+                while True:
+                    reserved = None if self._has_to_stand_back(waiter) else self._try(key, name, needs_bytes)
+                    if reserved is not None:
+                        return reserved
+                    if key not in self._places and waiter not in self._lack_room:
+                        self._lack_room.append(waiter)
+                    self._changed.wait(_LOOK_SECONDS)
+                    Attention(job).look()
+            finally:
+                if waiter in self._lack_room:
+                    self._lack_room.remove(waiter)
+                    self._changed.notify_all()
+
+    def _try(self, key: Hashable, name: str, needs_bytes: int) -> tuple[_Place, bool] | None:
+        """None if the model is just being loaded, or has no room at present."""
+        place = self._places.get(key)
+        if place is not None and place.model is not None:
+            place.users += 1
+            return place, False
+        if place is None and self._make_room(name, needs_bytes):
+            place = self._places[key] = _Place(name, needs_bytes, users=2)
+            return place, True
+        return None
+
+    def _has_to_stand_back(self, waiter: _Waiter) -> bool:
+        """Whether somebody has waited so long for room, which those that come and go would never leave it."""
+        first = self._lack_room[0] if self._lack_room else waiter
+        has_waited = self._clock() - first.since >= _LONGEST_LACK_SECONDS
+        return has_waited and first.key != waiter.key and first.key not in self._places
 
     def _leave(self, place: _Place) -> None:
         with self._changed:

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from tasks.errors import JobCancelled, JobOutOfMemory, ModelLoadFailed
 from tests.fakes.job_context import FakeJobContext
+from tests.waiting import until
 from workers.inference.errors import DeviceOutOfMemory
 from workers.inference.model_cache import Held, ModelCache
 
@@ -112,6 +113,35 @@ def test_who_needs_room_that_is_in_use_waits_for_it(models: Models, threads: Thr
         assert models.held == {"a"}
     waiting.result(10)
     assert models.held == {"b"}
+
+
+def test_who_waits_long_for_room_is_not_kept_waiting_by_those_that_come_and_go(
+    models: Models, threads: ThreadPoolExecutor
+) -> None:
+    go_on = threading.Event()
+
+    def use_small(begun: threading.Event) -> None:
+        with models.using("small"):
+            begun.set()
+            assert go_on.wait(10)
+
+    first, second = threading.Event(), threading.Event()
+    threads.submit(use_small, first)
+    assert first.wait(10)
+    large = threads.submit(models.use, "large", 90)
+    until(lambda: models.cache._lack_room)
+    threads.submit(use_small, second)
+    assert second.wait(10)
+    models.now += 31
+    late = threading.Event()
+    third = threads.submit(use_small, late)
+    # The small one is loaded, but the large one's turn has come.
+    assert not late.wait(0.5)
+    go_on.set()
+    large.result(10)
+    third.result(10)
+    assert models.loads == ["small", "large", "small"]
+    assert not models.cache._lack_room
 
 
 def test_who_waits_for_room_can_be_cancelled(models: Models, threads: ThreadPoolExecutor) -> None:

@@ -68,6 +68,8 @@ DEEP = '{"a":' * 100_000
         ),
         ({"tokenizer_config__json": {"vocab": "/etc/passwd"}}, "json is refused: 'vocab' names a file outside"),
         ({"tokenizer_config__json": {"init_inputs": ["/etc/passwd"]}}, "'init_inputs' may name files outside"),
+        ({"tokenizer_config__json": {"fast_tokenizer_files": ["/x/tokenizer.4.0.0.json"]}}, "'fast_tokenizer_files'"),
+        ({"tokenizer_config__json": {"fast_tokenizer_files": "tokenizer.json"}}, "'fast_tokenizer_files' names files"),
         ({"tokenizer_config__json": {"merges_file": __file__}}, "'merges_file' names a file outside of the model"),
         ({"special_tokens_map__json": {"vocab_file": __file__}}, "special_tokens_map.json is refused: 'vocab_file'"),
         ({"tokenizer_config__json": "[]"}, "tokenizer_config.json is refused: it is no JSON object"),
@@ -99,6 +101,7 @@ def test_what_asks_for_nothing_is_harmless(tmp_path: Path) -> None:
 
 def test_places_that_lead_nowhere_are_no_harm(tmp_path: Path) -> None:
     settings: dict[str, Any] = {"tokenizer_file": "/nobody/here/tokenizer.json", "vocab_file": None, "init_inputs": []}
+    settings["fast_tokenizer_files"] = ["tokenizer.4.0.0.json"]
     assert scanned(make_model(tmp_path / "m", tokenizer_config__json=settings))
 
 
