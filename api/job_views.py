@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 from api.waiting import Waits
 from api.webhooks import WebhookView, webhook_view
 from db.group import Queued
-from db.jobs import after_ids, worker_names
+from db.jobs import links
 from db.rows import JobRow
 from db.states import State
 from db.submit import NewJob
@@ -117,7 +117,7 @@ def job_view(session: Session, job: JobRow) -> JobView:
 
 def job_views(session: Session, jobs: Sequence[JobRow]) -> list[JobView]:
     ids = [job.id for job in jobs]
-    after, workers, waits = after_ids(session, ids), worker_names(session, ids), Waits(session)
+    linked, waits = links(session, ids), Waits(session)
     webhooks = webhooks_of(session, jobs)
     return [
         JobView(
@@ -137,13 +137,13 @@ def job_views(session: Session, jobs: Sequence[JobRow]) -> list[JobView]:
             ),
             attempt=job.attempt,
             max_attempts=job.max_attempts,
-            worker=workers.get(job.id),
+            worker=linked[job.id].worker,
             created_at=job.created_at,
             queued_at=job.queued_at,
             started_at=job.started_at,
             finished_at=job.finished_at,
             run_at=job.run_at,
-            after=list(after[job.id]),
+            after=list(linked[job.id].after),
             tags=job.tags,
             metrics=_metrics(job),
             waiting_for=waits.in_words(job),

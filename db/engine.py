@@ -2,19 +2,23 @@
 
 import sqlite3
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import psycopg
 from psycopg.types.array import ListBinaryDumper
-from sqlalchemy import URL, Engine, create_engine, event, make_url
+from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
 from sqlalchemy.engine import ExceptionContext
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session, sessionmaker
 
+from db.json_text import from_text, to_text
+
 _BUSY_TIMEOUT_MS = 30_000
+_BEGIN_WRITING = "BEGIN IMMEDIATE"
+_SHORTEST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS, _LONGER = 0.0003, 0.01, 1.1
 # States of a server or a session in which nothing can be written, although nothing is wrong with the statement: the
 # transaction was idle or took too long, or the server is a standby, as just after a failover.
 _OUTAGES = frozenset({"25P03", "25P04", "25006"})
@@ -22,6 +26,8 @@ _OUTAGES = frozenset({"25P03", "25P04", "25006"})
 _POOL = {"pool_size": 8, "max_overflow": -1}
 # Opening a file and setting it up takes several times as long as the usual question.
 _FILE_POOL = {"pool_size": 40, "max_overflow": -1}
+# Values, such as specs, have no place in an error that may be logged.
+_ANY: Mapping[str, Any] = {"hide_parameters": True, "json_serializer": to_text, "json_deserializer": from_text}
 _POSTGRES_TIMEOUTS_MS = {
     "lock_timeout": 10_000,
     "idle_in_transaction_session_timeout": 10_000,
@@ -49,7 +55,7 @@ class Database:
         self.is_sqlite = url.get_backend_name() == "sqlite"
         if self.is_sqlite and url.database:
             Path(url.database).parent.mkdir(parents=True, exist_ok=True)
-        self.writing_engine = self._engine(url, durable=durable, begin="BEGIN IMMEDIATE")
+        self.writing_engine = self._engine(url, durable=durable, begin=_BEGIN_WRITING)
         self.reading_engine = self._engine(url, durable=False, begin="BEGIN") if self.is_sqlite else self.writing_engine
         self._writing = sessionmaker(self.writing_engine, expire_on_commit=False)
         self._reading = sessionmaker(self.reading_engine, expire_on_commit=False)
@@ -70,14 +76,13 @@ class Database:
         self.reading_engine.dispose()
 
     def _engine(self, url: URL, *, durable: bool, begin: str) -> Engine:
-        # Values, such as specs, have no place in an error that may be logged.
         if not self.is_sqlite:
             limits = _postgres_limits(url)
-            engine = create_engine(url, hide_parameters=True, pool_pre_ping=True, connect_args=limits, **_POOL)
+            engine = create_engine(url, pool_pre_ping=True, connect_args=limits, **_POOL, **_ANY)
             event.listen(engine, "handle_error", _as_an_outage)
             event.listen(engine, "connect", _send_lists_in_binary)
             return engine
-        engine = create_engine(url, hide_parameters=True, **_FILE_POOL)
+        engine = create_engine(url, **_FILE_POOL, **_ANY)
         _prepare_sqlite(engine, synchronous="FULL" if durable else "NORMAL", begin=begin)
         return engine
 
@@ -120,8 +125,37 @@ def _prepare_sqlite(engine: Engine, *, synchronous: str, begin: str) -> None:
         cursor.close()
 
     @event.listens_for(engine, "begin")
-    def begun(connection: Any) -> None:
-        connection.exec_driver_sql(begin)
+    def begun(connection: Connection) -> None:
+        if begin == _BEGIN_WRITING:
+            _wait_for_the_lock(connection)
+        else:
+            connection.exec_driver_sql(begin)
+
+
+def _wait_for_the_lock(connection: Connection) -> None:
+    """Begin to write, as soon as nobody else does. Others write for a few milliseconds; SQLite itself looks again after
+    1, 3, 8, 18 and 33 of them, and so on, which is most of what a short job takes."""
+    driver = connection.connection.driver_connection
+    if not isinstance(driver, sqlite3.Connection):
+        raise TypeError(type(driver).__name__)
+    give_up_at = time.monotonic() + _BUSY_TIMEOUT_MS / 1000
+    pause = _SHORTEST_PAUSE_SECONDS
+    driver.execute("PRAGMA busy_timeout=0")
+    try:
+        while time.monotonic() < give_up_at:
+            try:
+                driver.execute(_BEGIN_WRITING)
+            except sqlite3.OperationalError as exc:
+                if not _is_busy(exc):
+                    break
+            else:
+                return
+            time.sleep(pause)
+            pause = min(pause * _LONGER, _LONGEST_PAUSE_SECONDS)
+    finally:
+        driver.execute(f"PRAGMA busy_timeout={_BUSY_TIMEOUT_MS}")
+    # What is wrong is said as SQLAlchemy says it.
+    connection.exec_driver_sql(_BEGIN_WRITING)
 
 
 def _switch_to_wal(cursor: sqlite3.Cursor) -> None:
@@ -133,7 +167,11 @@ def _switch_to_wal(cursor: sqlite3.Cursor) -> None:
             cursor.execute("PRAGMA journal_mode=WAL")
             return
         except sqlite3.OperationalError as exc:
-            # The extended codes of "busy" differ in the upper bits only.
-            if exc.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > give_up_at:
+            if not _is_busy(exc) or time.monotonic() > give_up_at:
                 raise
         time.sleep(0.01)
+
+
+def _is_busy(error: sqlite3.OperationalError) -> bool:
+    # The extended codes of "busy" differ in the upper bits only.
+    return error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY

@@ -3,7 +3,7 @@
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from sqlalchemy import Text, cast, func, select
+from sqlalchemy import Text, bindparam, cast, func, select
 from sqlalchemy.orm import Session
 
 from db.rows import ArtifactRow, AttemptRow, DependencyRow, JobRow, LeaderboardEntryRow, LeaderboardRow
@@ -22,6 +22,27 @@ class JobFilter:
     before_id: str | None = None
 
 
+@dataclass(frozen=True)
+class Links:
+    """The name of the worker that has a job or ended it, and the ids that the job was submitted to run after."""
+
+    worker: str | None
+    after: Sequence[str]
+
+
+# Every answer about a job takes them, and they are built once, since that takes longer than running them.
+_ASKED = JobRow.id.in_(bindparam("ids", expanding=True))
+_HAS_WORKER = (AttemptRow.job_id == JobRow.id) & (AttemptRow.attempt == JobRow.attempt) & JobRow.worker_id.is_not(None)
+_ALL = select(JobRow).where(_ASKED)
+_LINKS = (
+    select(JobRow.id, AttemptRow.worker_name, DependencyRow.after_id)
+    .outerjoin(AttemptRow, _HAS_WORKER)
+    .outerjoin(DependencyRow, DependencyRow.job_id == JobRow.id)
+    .where(_ASKED)
+    .order_by(DependencyRow.after_id)
+)
+
+
 def find(session: Session, job_id: str, owner_id: str | None) -> JobRow | None:
     """The job, if it belongs to the owner (None: whoever it belongs to)."""
     job = session.get(JobRow, job_id)
@@ -30,7 +51,7 @@ def find(session: Session, job_id: str, owner_id: str | None) -> JobRow | None:
 
 def find_all(session: Session, job_ids: Collection[str]) -> Mapping[str, JobRow]:
     """Those of the jobs that exist, by their ids, whoever they belong to."""
-    return {job.id: job for job in session.scalars(select(JobRow).where(JobRow.id.in_(job_ids)))}
+    return {job.id: job for job in session.scalars(_ALL, {"ids": list(job_ids)})}
 
 
 def list_jobs(session: Session, wanted: JobFilter, limit: int) -> Sequence[JobRow]:
@@ -71,14 +92,15 @@ def after_ids(session: Session, job_ids: Sequence[str]) -> Mapping[str, Sequence
     return found
 
 
-def worker_names(session: Session, job_ids: Sequence[str]) -> Mapping[str, str]:
-    """For each job that a worker has or ended, that worker's name."""
-    query = (
-        select(AttemptRow.job_id, AttemptRow.worker_name)
-        .join(JobRow, (JobRow.id == AttemptRow.job_id) & (JobRow.attempt == AttemptRow.attempt))
-        .where(JobRow.id.in_(job_ids), JobRow.worker_id.is_not(None))
-    )
-    return dict(session.execute(query).all())
+def links(session: Session, job_ids: Sequence[str]) -> Mapping[str, Links]:
+    """For each of the jobs, which exist."""
+    workers: dict[str, str | None] = {}
+    after: dict[str, list[str]] = {job_id: [] for job_id in job_ids}
+    for job_id, worker, after_id in session.connection().execute(_LINKS, {"ids": list(job_ids)}):
+        workers[job_id] = worker
+        if after_id is not None:
+            after[job_id].append(after_id)
+    return {job_id: Links(workers[job_id], after[job_id]) for job_id in job_ids}
 
 
 def attempts_of(session: Session, job_id: str) -> Sequence[AttemptRow]:

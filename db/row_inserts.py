@@ -4,18 +4,17 @@ SQLAlchemy's own way costs ten times what the databases do. Columns that are not
 not be an SQL expression.
 """
 
-import json
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from typing import Any
 
-from pydantic_core import to_json
 from sqlalchemy import Column, Dialect, String
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 from sqlalchemy.types import JSON
 
 from db.clock import UtcTime
+from db.json_text import to_text
 from db.rows import Row
 
 _POSTGRESQL: Dialect = postgresql.dialect()  # type: ignore[no-untyped-call]
@@ -98,16 +97,7 @@ def _to_stored(row: type[Row], name: str, dialect: str) -> Callable[[Any], Any] 
     """What turns a value into what the driver is given; None where it takes the value as it is."""
     kind = row.__table__.columns[name].type
     if isinstance(kind, JSON):
-        return _document
+        return to_text
     if isinstance(kind, UtcTime):
         return lambda value: kind.process_bind_param(value, _DIALECTS[dialect])
     return None
-
-
-def _document(value: Any) -> str:
-    """As the JSON columns of SQLAlchemy keep it, at a fifth of the time."""
-    try:
-        return to_json(value, inf_nan_mode="constants").decode()
-    except ValueError:
-        # Half a character, which only an escape can write.
-        return json.dumps(value)

@@ -6,7 +6,6 @@ listens.
 """
 
 import importlib
-import json
 import os
 import queue
 import socket
@@ -27,7 +26,7 @@ from tasks.contracts import JobContext
 from tasks.errors import InvalidInput, JobError, MemoryShort, RetryableJobError, UpstreamError
 from tasks.kind import Kind
 from tasks.registry import kind_named, load_kinds
-from workers.channel import Channel, ChannelClosed, Message
+from workers.channel import Channel, ChannelClosed, Message, parsed
 from workers.inference.errands import Errands
 from workers.inference.model_cache import Held
 from workers.inference.workbench import Workbench
@@ -210,7 +209,7 @@ def _fitting(result: BaseModel, context: RunnerContext) -> dict[str, Any]:
     text = result.model_dump_json()
     if len(text) <= _RESULT_LIMIT_BYTES:
         # Through text, because only there does Pydantic turn NaN and infinity into null.
-        fitting: dict[str, Any] = json.loads(text)
+        fitting: dict[str, Any] = parsed(text)
         return fitting
     context.save_artifact("result.json", text.encode(), "application/json")
     return {"artifact": "result.json"}

@@ -1,9 +1,11 @@
+import json
+import math
 import socket
 import threading
 
 import pytest
 
-from workers.channel import Channel, ChannelClosed
+from workers.channel import Channel, ChannelClosed, Message
 
 
 @pytest.fixture
@@ -70,6 +72,25 @@ def test_text_that_can_not_be_stored_is_replaced(ends: tuple[Channel, Channel]) 
     left, right = ends
     left.send({"bad \udcff": ["a\0b", "\ud83d"], "good": "\N{GRINNING FACE}ü", "n": 1})
     assert right.receive() == {"bad \ufffd": ["a\ufffdb", "\ufffd"], "good": "\N{GRINNING FACE}ü", "n": 1}
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
+def test_what_is_no_number_is_refused(ends: tuple[Channel, Channel], value: float) -> None:
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        ends[0].send({"x": [value]})
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        {"NaN": "Infinity and -Infinity"},
+        {"deep": json.loads("[" * 400 + "]" * 400)},
+        {"whole": 2**70, "least": 5e-324, "most": 1.7976931348623157e308, "both": [True, None]},
+    ],
+)
+def test_what_is_json_arrives_as_it_was(ends: tuple[Channel, Channel], message: Message) -> None:
+    ends[0].send(message)
+    assert ends[1].receive() == message
 
 
 def test_an_offer_never_waits_for_a_reader(ends: tuple[Channel, Channel]) -> None:
