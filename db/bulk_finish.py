@@ -38,6 +38,14 @@ _END_ATTEMPTS = RowUpdate(
     given=("metrics",),
     same={"ended_at": bindparam("now"), "outcome": Outcome.SUCCEEDED, "reason": Reason.COMPLETED},
 )
+# On PostgreSQL two that end overlapping sets would deadlock without a common order of locking.
+_LOCK = (
+    select(JobRow.id, JobRow.attempt, JobRow.state, JobRow.stop_request)
+    .add_columns(JobRow.metrics, JobRow.progress_message, JobRow.last_event_seq, db_now().label("now"))
+    .where(JobRow.id.in_(bindparam("ids", expanding=True)))
+    .order_by(JobRow.id)
+    .with_for_update()
+)
 
 
 @dataclass(frozen=True)
@@ -67,11 +75,7 @@ def succeed_all(session: Session, successes: Sequence[Success]) -> Mapping[Token
 
 
 def _lock(session: Session, job_ids: Sequence[str]) -> Sequence[Row[Any]]:
-    # On PostgreSQL two that end overlapping sets would deadlock without a common order of locking.
-    columns = (JobRow.id, JobRow.attempt, JobRow.state, JobRow.stop_request)
-    kept = (JobRow.metrics, JobRow.progress_message, JobRow.last_event_seq, db_now().label("now"))
-    query = select(*columns, *kept).where(JobRow.id.in_(job_ids)).order_by(JobRow.id).with_for_update()
-    return session.execute(query).all()
+    return session.connection().execute(_LOCK, {"ids": list(job_ids)}).all()
 
 
 def _runs(job: Row[Any] | None, token: Token) -> bool:

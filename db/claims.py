@@ -3,9 +3,9 @@
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any
+from typing import Any, cast
 
-from sqlalchemy import bindparam, or_, select, update
+from sqlalchemy import Table, bindparam, or_, select, update
 from sqlalchemy.orm import Session
 
 from db.clock import db_now
@@ -51,35 +51,41 @@ _FREE = (
     .order_by(JobRow.id)
     .with_for_update(skip_locked=True)
 ).cte("free")
+# By the table: with the mapped class it takes half as long again.
+_JOBS = cast(Table, JobRow.__table__)
 _START = (
-    update(JobRow)
-    .where(JobRow.id.in_(select(_FREE.c.id)))
+    update(_JOBS)
+    .where(_JOBS.c.id.in_(select(_FREE.c.id)))
     .values(
         state=State.RUNNING,
         reason=None,
-        attempt=JobRow.attempt + 1,
+        attempt=_JOBS.c.attempt + 1,
         worker_id=bindparam("claimant"),
         lease_expires_at=db_now(LEASE),
         hinted_at=None,
         started_at=db_now(),
-        last_event_seq=JobRow.last_event_seq + 1,
+        last_event_seq=_JOBS.c.last_event_seq + 1,
     )
-    .returning(JobRow)
+    .returning(*_JOBS.c)
+)
+_FOLLOWING = (
+    select(JobRow.id, JobRow.kind, JobRow.hinted_at)
+    .where(JobRow.queue == bindparam("of_queue"), JobRow.state == State.QUEUED)
+    .order_by(JobRow.precedence, JobRow.fair_tag, JobRow.id)
+    .limit(bindparam("most"))
 )
 
 
 def claim(session: Session, job_ids: Sequence[str], claimant: Claimant) -> Sequence[JobRow]:
     """Start an attempt of each job that is still queued and in time; the others are left out. Leases run for ``LEASE``.
 
-    A job whose last attempt was lost after somebody asked it to stop is claimed with its ``stop_request``.
+    A job whose last attempt was lost after somebody asked it to stop is claimed with its ``stop_request``. What is
+    returned is a copy, which the session knows nothing of.
     """
     if not job_ids:
         return ()
-    jobs = session.scalars(
-        _START,
-        {"ids": list(job_ids), "claimant": claimant.worker_id},
-        execution_options={"synchronize_session": False, "populate_existing": True},
-    ).all()
+    started = session.connection().execute(_START, {"ids": list(job_ids), "claimant": claimant.worker_id})
+    jobs = [JobRow(**row._mapping) for row in started]
     if not jobs:
         return ()
     insert_rows(session, AttemptRow, [_attempt(job, claimant) for job in jobs])
@@ -91,15 +97,8 @@ def claim(session: Session, job_ids: Sequence[str], claimant: Claimant) -> Seque
 def unhinted(session: Session, queue: str, kinds: Collection[str], limit: int) -> Sequence[tuple[str, str]]:
     """The (id, kind) of those of the queue's next ``limit`` jobs that are of these kinds and that the broker knows
     nothing of, in their order. They are not locked: a claim leaves out what somebody else has taken by then."""
-    following = (
-        select(JobRow.id, JobRow.kind, JobRow.hinted_at)
-        .where(JobRow.queue == queue, JobRow.state == State.QUEUED)
-        .order_by(JobRow.precedence, JobRow.fair_tag, JobRow.id)
-        .limit(limit)
-    )
-    return [
-        (job_id, kind) for job_id, kind, hinted_at in session.execute(following) if hinted_at is None and kind in kinds
-    ]
+    following = session.connection().execute(_FOLLOWING, {"of_queue": queue, "most": limit})
+    return [(job_id, kind) for job_id, kind, hinted_at in following if hinted_at is None and kind in kinds]
 
 
 def _attempt(job: JobRow, claimant: Claimant) -> dict[str, Any]:

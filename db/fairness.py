@@ -56,14 +56,11 @@ def pass_time(session: Session, claimed: Sequence[JobRow]) -> None:
     for job in claimed:
         key = job.queue, job.precedence
         highest[key] = max(job.fair_tag, highest.get(key, 0))
+    connection = session.connection()
     for (queue, precedence), fair_tag in highest.items():
         # A clock that another claim is just raising is left to it: claims must not wait for each other, and the next
         # one catches up on the few tags between.
-        session.execute(
-            _RAISE,
-            {"of_queue": queue, "of_precedence": precedence, "tag": fair_tag},
-            execution_options={"synchronize_session": False},
-        )
+        connection.execute(_RAISE, {"of_queue": queue, "of_precedence": precedence, "tag": fair_tag})
 
 
 @cache
