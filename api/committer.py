@@ -35,7 +35,7 @@ _LONGEST_HEARING_SECONDS = 0.02
 
 @dataclass(frozen=True)
 class Answer:
-    """What became of a submission; ``waiting_for`` is why a new job does not run."""
+    """What became of a submission; ``waiting_for`` is why a new job does not run, if the submission counts."""
 
     outcome: Outcome
     waiting_for: str | None = None
@@ -174,7 +174,7 @@ class Committer:
 
 
 def _answer(waits: Waits, request: _Request, outcome: Outcome) -> Answer:
-    if not isinstance(outcome, Queued):
+    if not isinstance(outcome, Queued) or outcome.ahead is None:
         return Answer(outcome)
     new = request.submission.new
     return Answer(outcome, waits.queued(new.queue, new.kind, outcome.ahead))

@@ -20,12 +20,15 @@ from db.rows import JobRow
 from db.submit import IdempotencyConflict, NewJob, UnknownReference, earlier_submission, submit, submit_once
 
 
-def to_group(services: Services, holder: KeyHolder, body: SubmissionBody, key: str | None) -> Submission | None:
+def to_group(
+    services: Services, holder: KeyHolder, body: SubmissionBody, key: str | None, *, counts: bool = True
+) -> Submission | None:
     """The submission as one that can be written together with others'; None for one that has to be written apart, as
-    its own references, times or webhook may make it wait or fail."""
+    its own references, times or webhook may make it wait or fail. ``counts``: as that of ``Submission``."""
     if body.run_at is not None or body.after or body.webhook is not None or has_inputs(body.spec):
         return None
-    return Submission(_new_job(services, holder, body), None if key is None else BulkKey(key, _sha256(body)))
+    bulk_key = None if key is None else BulkKey(key, _sha256(body))
+    return Submission(_new_job(services, holder, body), bulk_key, counts)
 
 
 def accept(services: Services, holder: KeyHolder, body: SubmissionBody, key: str | None) -> tuple[JobRow, bool]:

@@ -120,6 +120,9 @@ def _prepare_sqlite(engine: Engine, *, synchronous: str, begin: str) -> None:
         cursor = connection.cursor()
         cursor.execute(f"PRAGMA busy_timeout={_BUSY_TIMEOUT_MS}")
         _switch_to_wal(cursor)
+        if begin == _BEGIN_WRITING:
+            # Who has the lock for writing waits for nothing else.
+            cursor.execute("PRAGMA busy_timeout=0")
         cursor.execute(f"PRAGMA synchronous={synchronous}")
         cursor.execute("PRAGMA foreign_keys=ON")
         cursor.close()
@@ -140,20 +143,16 @@ def _wait_for_the_lock(connection: Connection) -> None:
         raise TypeError(type(driver).__name__)
     give_up_at = time.monotonic() + _BUSY_TIMEOUT_MS / 1000
     pause = _SHORTEST_PAUSE_SECONDS
-    driver.execute("PRAGMA busy_timeout=0")
-    try:
-        while time.monotonic() < give_up_at:
-            try:
-                driver.execute(_BEGIN_WRITING)
-            except sqlite3.OperationalError as exc:
-                if not _is_busy(exc):
-                    break
-            else:
-                return
-            time.sleep(pause)
-            pause = min(pause * _LONGER, _LONGEST_PAUSE_SECONDS)
-    finally:
-        driver.execute(f"PRAGMA busy_timeout={_BUSY_TIMEOUT_MS}")
+    while time.monotonic() < give_up_at:
+        try:
+            driver.execute(_BEGIN_WRITING)
+        except sqlite3.OperationalError as exc:
+            if not _is_busy(exc):
+                break
+        else:
+            return
+        time.sleep(pause)
+        pause = min(pause * _LONGER, _LONGEST_PAUSE_SECONDS)
     # What is wrong is said as SQLAlchemy says it.
     connection.exec_driver_sql(_BEGIN_WRITING)
 

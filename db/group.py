@@ -23,19 +23,22 @@ from db.submit import NewJob
 
 @dataclass(frozen=True)
 class Submission:
-    """A job that is to be queued at once, without files and other jobs; ``key`` is its idempotency key, if any."""
+    """A job that is to be queued at once, without files and other jobs; ``key`` is its idempotency key, if any.
+    ``counts``: whether somebody wants to know how many jobs come before it."""
 
     new: NewJob
     key: BulkKey | None = None
+    counts: bool = True
 
 
 @dataclass(frozen=True)
 class Queued:
-    """A new job. ``ahead`` of the queue's jobs come before it, counted no further than was asked."""
+    """A new job. ``ahead`` of the queue's jobs come before it, counted no further than was asked; None if nobody
+    asked."""
 
     job_id: str
     queued_at: datetime
-    ahead: int
+    ahead: int | None
 
 
 @dataclass(frozen=True)
@@ -99,10 +102,11 @@ def _write(
     keyed = [(submissions[i].new.owner_id, submissions[i].key, job.job_id) for i, job in written.items()]
     keep_keys(session, [(owner_id, key, job_id) for owner_id, key, job_id in keyed if key is not None], now)
     ahead: dict[str, int] = {}
-    for queue in {job.queue for job in written.values()}:
-        keys = {(9 - new.priority, written[i].fair_tag, written[i].job_id) for i, new in fresh if new.queue == queue}
+    counted = [(i, new) for i, new in fresh if submissions[i].counts]
+    for queue in {new.queue for _, new in counted}:
+        keys = {(9 - new.priority, written[i].fair_tag, written[i].job_id) for i, new in counted if new.queue == queue}
         ahead |= _count_ahead(session, queue, keys, count_up_to)
-    return {index: Queued(job.job_id, now, ahead[job.job_id]) for index, job in written.items()}
+    return {index: Queued(job.job_id, now, ahead.get(job.job_id)) for index, job in written.items()}
 
 
 def _like_the_first(again: Submission, first: Submission, outcome: Outcome) -> Outcome:

@@ -93,10 +93,10 @@ def submissions_router(bodies: SubmissionBodies, committer: Committer) -> APIRou
         idempotency_key = _idempotency_key(request)
         wait_seconds = _wait_of(request.headers.get("prefer"))
         body = await read_json(request, max_bytes=services.settings.max_spec_bytes, make=bodies.validate)
-        job = await _accepted(services, committer, submitter, body, idempotency_key)
+        job = await _accepted(services, committer, submitter, body, idempotency_key, shown=not wait_seconds)
         view = job.view
-        if view is None or wait_seconds:
-            is_new = view is not None
+        if view is None:
+            is_new = job.is_untouched
             seen = await wait_until_final(request, services, submitter.holder, job.job_id, wait_seconds, is_new=is_new)
             view = seen.model_dump_json().encode()
         headers = {"Location": f"/v1/jobs/{job.job_id}"}
@@ -142,19 +142,27 @@ def submit_route(router: APIRouter) -> APIRoute:
 
 @dataclass(frozen=True)
 class _Accepted:
-    """A job that is safe; ``view`` shows it, as JSON, where that needs no further look."""
+    """A job that is safe; ``view`` shows it, as JSON, where that needs no further look. ``is_untouched``: nothing can
+    have happened to it yet."""
 
     job_id: str
     is_new: bool
+    is_untouched: bool = False
     view: bytes | None = None
 
 
 async def _accepted(
-    services: Services, committer: Committer, submitter: Submitter, body: SubmissionBody, key: str | None
+    services: Services,
+    committer: Committer,
+    submitter: Submitter,
+    body: SubmissionBody,
+    key: str | None,
+    *,
+    shown: bool,
 ) -> _Accepted:
     if must_look(services, body):
         await run_in_threadpool(look_for_workers, services, [body])
-    submission = to_group(services, submitter.holder, body, key)
+    submission = to_group(services, submitter.holder, body, key, counts=shown)
     if submission is None:
         return await run_in_threadpool(_accepted_apart, services, submitter, body, key)
     answer = await committer.submit(submission, key_sha256(submitter.secret))
@@ -164,8 +172,8 @@ async def _accepted(
         case Earlier(job_id):
             return _Accepted(job_id, is_new=False)
         case Queued() as queued:
-            view = new_job_json(submission.new, queued, answer.waiting_for)
-            return _Accepted(queued.job_id, is_new=True, view=view)
+            view = new_job_json(submission.new, queued, answer.waiting_for) if shown else None
+            return _Accepted(queued.job_id, is_new=True, is_untouched=True, view=view)
 
 
 def _accepted_apart(services: Services, submitter: Submitter, body: SubmissionBody, key: str | None) -> _Accepted:
