@@ -6,6 +6,7 @@ import os
 import stat
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from pathlib import Path
 
 from tasks.errors import ModelLoadFailed
@@ -32,15 +33,13 @@ def marks_of(root: Path) -> Marks:
     Raises ``ModelLoadFailed`` for a link that leads out of the directory and for what is neither file nor directory.
     """
     found: list[Mark] = []
-    inside = root.resolve()
-    for name in _walk(root, "", 0):
-        path = root / name
-        if path.is_symlink() and not path.resolve().is_relative_to(inside):
+    for name, entry in _walk(root, "", 0):
+        if entry.is_symlink() and not Path(entry.path).resolve().is_relative_to(root.resolve()):
             raise ModelLoadFailed(
                 f"{name} is a link that leads out of the model's directory; put a copy of the file in its place."
             )
         try:
-            facts = path.stat()
+            facts = entry.stat()
         except OSError as exc:
             raise ModelLoadFailed(f"{name} can't be read: {exc.strerror}.") from exc
         if not stat.S_ISREG(facts.st_mode):
@@ -51,7 +50,7 @@ def marks_of(root: Path) -> Marks:
     return tuple(sorted(found))
 
 
-def _walk(root: Path, below: str, depth: int) -> Iterator[str]:
+def _walk(root: Path, below: str, depth: int) -> Iterator[tuple[str, "os.DirEntry[str]"]]:
     if depth > MOST_DEPTH:
         raise ModelLoadFailed(f"{below} lies more than {MOST_DEPTH} directories deep.")
     with os.scandir(root / below) as entries:
@@ -64,7 +63,7 @@ def _walk(root: Path, below: str, depth: int) -> Iterator[str]:
             elif entry.is_symlink() and entry.is_dir():
                 raise ModelLoadFailed(f"{name} is a link to a directory; put a copy of the directory in its place.")
             else:
-                yield name
+                yield name, entry
 
 
 def sha256_of(path: Path) -> str:
@@ -85,6 +84,11 @@ class KnownFiles:
     marks: Marks
     files: tuple[ModelFile, ...]
     ignored: tuple[str, ...]
+
+    @cached_property
+    def digest(self) -> str:
+        """Of the model's content."""
+        return digest_of(self.files)
 
     def save(self, path: Path) -> None:
         """Whole or not at all, as other runners read it at any time."""

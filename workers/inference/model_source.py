@@ -12,7 +12,7 @@ from tasks.models import DirectoryModel, HubModel, ModelRef, NamedModel
 from workers.inference.errands import Errands
 from workers.inference.hub import Hub
 from workers.inference.model_disk import Hold, ModelDisk
-from workers.inference.model_files import KnownFiles, ModelFile, digest_of, marks_of
+from workers.inference.model_files import KnownFiles, ModelFile, marks_of
 from workers.inference.model_scan import Form, choose_program, scan
 from workers.inference.source_settings import SourceSettings
 from workers.inference.uploads import Uploads
@@ -145,7 +145,7 @@ def _folder(
         name = label[: len("upload:") + _SHOWN_DIGITS]
     return ModelFolder(
         path=path,
-        identity=f"{name}#{digest_of(known.files)}",
+        identity=f"{name}#{known.digest}",
         name=named or name,
         label=label,
         revision=revision,

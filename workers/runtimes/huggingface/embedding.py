@@ -10,7 +10,7 @@ import torch
 from tasks.embedding import TextEmbedding
 from tasks.errors import InvalidInput, ModelLoadFailed
 from workers.inference.batcher import Item
-from workers.runtimes.huggingface.loading import Loaded, computing, read_json
+from workers.runtimes.huggingface.loading import Loaded, computing
 
 _POOLINGS = {"pooling_mode_mean_tokens": "mean", "pooling_mode_cls_token": "cls"}
 
@@ -35,15 +35,17 @@ def manner_of(spec: TextEmbedding, loaded: Loaded) -> Manner:
     """As the spec asks, else as sentence-transformers' files beside the model say."""
     pooling: str = spec.pooling
     if pooling == "auto":
-        said = read_json(loaded.folder / "1_Pooling" / "config.json")
-        named = [_POOLINGS.get(mode) for mode, on in said.items() if on is True and mode.startswith("pooling_mode_")]
+        named = [
+            _POOLINGS.get(mode)
+            for mode, on in loaded.pooling.items()
+            if on is True and mode.startswith("pooling_mode_")
+        ]
         if len(named) > 1 or None in named:
             raise ModelLoadFailed("The model pools in a way that is not known here; choose mean or cls as pooling.")
         pooling = next((name for name in named if name is not None), "mean")
     normalize = spec.normalize
     if normalize is None:
-        modules = read_json(loaded.folder / "modules.json") or []
-        normalize = any(str(module.get("type", "")).endswith("Normalize") for module in modules)
+        normalize = any(str(module.get("type", "")).endswith("Normalize") for module in loaded.modules)
     return Manner(pooling, normalize)
 
 

@@ -2,9 +2,10 @@
 
 import json
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +39,16 @@ class Loaded:
     device: str
     most_tokens: int | None
     tokenizing: threading.Lock = field(default_factory=threading.Lock)
+
+    @cached_property
+    def pooling(self) -> Mapping[str, Any]:
+        """What sentence-transformers' file beside the model says of pooling."""
+        return dict(read_json(self.folder / "1_Pooling" / "config.json") or {})
+
+    @cached_property
+    def modules(self) -> Sequence[Mapping[str, Any]]:
+        """The steps that its other file names."""
+        return list(read_json(self.folder / "modules.json") or ())
 
 
 def load(folder: ModelFolder, network_class: Any, device: str) -> Loaded:
