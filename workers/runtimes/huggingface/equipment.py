@@ -10,7 +10,7 @@ import torch
 import transformers
 
 from workers.inference.model_source import ModelFolder
-from workers.runtimes.huggingface.loading import load_tokenizer, loading, read_json, require_whole
+from workers.runtimes.huggingface.loading import load_tokenizer, loading, read_json, require_whole, settle
 from workers.runtimes.huggingface.purposes import Purpose
 
 _NO_LIMIT = 1_000_000
@@ -64,7 +64,7 @@ def equip(folder: ModelFolder, purpose: Purpose, device: str) -> Equipped:
             output_loading_info=True,
         )
         require_whole(report["missing_keys"], folder)
-        network.eval().requires_grad_(False).to(device)
+        settle(network, device)
         tokenizer = parts.get("tokenizer")
         positions = getattr(network.config, "max_position_embeddings", None)
         most = _most_tokens(tokenizer, positions)

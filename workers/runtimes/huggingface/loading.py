@@ -16,6 +16,7 @@ from transformers.pipelines.base import PipelineException
 from tasks.errors import ModelLoadFailed
 from workers.inference.errors import DeviceLost, DeviceOutOfMemory
 from workers.inference.model_source import ModelFolder
+from workers.runtimes.huggingface.packing import pack
 
 # The library changes torch's own state while it loads: of two threads at once, one gets a model without weights.
 _ONE_LOADS = threading.Lock()
@@ -65,8 +66,15 @@ def load(folder: ModelFolder, network_class: Any, device: str) -> Loaded:
         )
         # Nothing here asks the pooler, which models that were trained for something else don't have.
         require_whole((name for name in report["missing_keys"] if not name.startswith("pooler.")), folder)
-        network.eval().requires_grad_(False).to(device)
+        settle(network, device)
     return Loaded(folder.path, tokenizer, network, device, _most_tokens(folder.path, tokenizer, network.config))
+
+
+def settle(network: Any, device: str) -> None:
+    """Put it where it is to compute, which is all that it will do."""
+    network.eval().requires_grad_(False).to(device)
+    if device == "cpu":
+        pack(network)
 
 
 def load_tokenizer(folder: ModelFolder) -> Any:
