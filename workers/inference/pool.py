@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 # Lengths that differ by less than this factor, or by so few tokens, may share a batch.
-_ALIKE_FACTOR, _ALIKE_TOKENS = 4 / 3, 4
+_ALIKE_FACTOR, _ALIKE_TOKENS = 1.2, 3
 # So many candidates for one place are compared.
 _CANDIDATES = 4
 
