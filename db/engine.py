@@ -18,7 +18,7 @@ from db.json_text import from_text, to_text
 
 _BUSY_TIMEOUT_MS = 30_000
 _BEGIN_WRITING = "BEGIN IMMEDIATE"
-_SHORTEST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS, _LONGER = 0.0003, 0.01, 1.1
+_SHORTEST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS, _LONGER = 0.0003, 0.002, 1.1
 # States of a server or a session in which nothing can be written, although nothing is wrong with the statement: the
 # transaction was idle or took too long, or the server is a standby, as just after a failover.
 _OUTAGES = frozenset({"25P03", "25P04", "25006"})
@@ -120,11 +120,11 @@ def _prepare_sqlite(engine: Engine, *, synchronous: str, begin: str) -> None:
         cursor = connection.cursor()
         cursor.execute(f"PRAGMA busy_timeout={_BUSY_TIMEOUT_MS}")
         _switch_to_wal(cursor)
+        cursor.execute(f"PRAGMA synchronous={synchronous}")
+        cursor.execute("PRAGMA foreign_keys=ON")
         if begin == _BEGIN_WRITING:
             # Who has the lock for writing waits for nothing else.
             cursor.execute("PRAGMA busy_timeout=0")
-        cursor.execute(f"PRAGMA synchronous={synchronous}")
-        cursor.execute("PRAGMA foreign_keys=ON")
         cursor.close()
 
     @event.listens_for(engine, "begin")
@@ -146,7 +146,7 @@ def _wait_for_the_lock(connection: Connection) -> None:
     while time.monotonic() < give_up_at:
         try:
             driver.execute(_BEGIN_WRITING)
-        except sqlite3.OperationalError as exc:
+        except sqlite3.Error as exc:
             if not _is_busy(exc):
                 break
         else:
@@ -171,6 +171,6 @@ def _switch_to_wal(cursor: sqlite3.Cursor) -> None:
         time.sleep(0.01)
 
 
-def _is_busy(error: sqlite3.OperationalError) -> bool:
-    # The extended codes of "busy" differ in the upper bits only.
-    return error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY
+def _is_busy(error: sqlite3.Error) -> bool:
+    # The extended codes of "busy" differ in the upper bits only; what the driver itself says has none.
+    return getattr(error, "sqlite_errorcode", sqlite3.SQLITE_OK) & 0xFF == sqlite3.SQLITE_BUSY

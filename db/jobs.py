@@ -93,14 +93,14 @@ def after_ids(session: Session, job_ids: Sequence[str]) -> Mapping[str, Sequence
 
 
 def links(session: Session, job_ids: Sequence[str]) -> Mapping[str, Links]:
-    """For each of the jobs, which exist."""
+    """For each of the jobs; nothing of one that was forgotten meanwhile."""
     workers: dict[str, str | None] = {}
     after: dict[str, list[str]] = {job_id: [] for job_id in job_ids}
     for job_id, worker, after_id in session.connection().execute(_LINKS, {"ids": list(job_ids)}):
         workers[job_id] = worker
         if after_id is not None:
             after[job_id].append(after_id)
-    return {job_id: Links(workers[job_id], after[job_id]) for job_id in job_ids}
+    return {job_id: Links(workers.get(job_id), after[job_id]) for job_id in job_ids}
 
 
 def attempts_of(session: Session, job_id: str) -> Sequence[AttemptRow]:

@@ -7,7 +7,8 @@ from pydantic_core import from_json, to_json
 
 
 def to_text(value: Any) -> str:
-    """As SQLAlchemy writes it, without the spaces. Raises ``TypeError`` for what is no JSON."""
+    """A JSON document. What is none is written as Pydantic does, a date as text, say; raises ``TypeError`` for what
+    Pydantic doesn't know either."""
     try:
         return to_json(value, inf_nan_mode="constants").decode()
     except ValueError:

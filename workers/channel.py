@@ -37,7 +37,9 @@ class Channel:
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, limit)
 
     def send(self, message: Mapping[str, Any]) -> None:
-        """Raises ``ChannelClosed`` if the other end is gone or has not read for ten seconds.
+        """The message is JSON; what is none is sent as Pydantic writes it.
+
+        Raises ``ChannelClosed`` if the other end is gone or has not read for ten seconds.
 
         Raises ``ValueError`` for a message over 16 MiB, which has to travel as a file, and for NaN and infinity, which
         are not JSON.

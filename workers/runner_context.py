@@ -125,6 +125,8 @@ class RunnerContext:
             self._changed.notify_all()
 
     def _tell(self, what: str, **fields: Any) -> None:
+        """Raises ``TypeError`` and ``ValueError`` for what is no JSON: kinds say what they like."""
+        json.dumps(fields, allow_nan=False)
         self._channel.send({"type": what, "job_id": self.job_id, "attempt": self.attempt, **fields})
 
     def _ask(self, what: str, **fields: Any) -> Message:

@@ -35,10 +35,10 @@ from workers.runtimes.huggingface.streaming import Teller, TellingStreamer
 
 @pytest.fixture
 def sounds(tmp_path: Path) -> dict[str, Path]:
-    """Sounds of different lengths, by their names."""
+    """Sounds whose lengths differ by so little that they share batches, by their names."""
     files = {f"sound {n}": tmp_path / f"{n}.wav" for n in range(4)}
     for number, path in enumerate(files.values()):
-        soundfile.write(path, sound(number, 0.6 + 0.3 * number), RATE)
+        soundfile.write(path, sound(number, 0.9 + 0.15 * number), RATE)
     return files
 
 
