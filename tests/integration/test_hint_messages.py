@@ -76,3 +76,14 @@ def test_a_frozen_broker_is_reported_and_then_left_alone(valkey: ValkeyServer) -
             sender.send("cpu", [("a", "check_worker")])
     finally:
         valkey.signal(signal.SIGCONT)
+
+
+def test_the_broker_keeps_no_account_of_who_has_a_hint(tmp_path: Path, valkey: ValkeyServer) -> None:
+    valkey.client().config_resetstat()
+    app = make_app(valkey.url)
+    HintSender(valkey.url).send("cpu", [("j", "check_worker")])
+    with app.connection_for_read() as connection:
+        taken = connection.SimpleQueue(app.amqp.queues["cpu"]).get(timeout=10)
+        assert taken.headers["id"] == "j"
+        taken.ack()
+    assert not {"cmdstat_zadd", "cmdstat_hset"} & set(valkey.client().info("commandstats"))

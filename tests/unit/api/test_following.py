@@ -7,13 +7,16 @@ from typing import Any
 
 import pytest
 from fastapi.testclient import TestClient
+from sqlalchemy import delete
 
 import api.following
 import api.tailer
 from api.job_reader import JobReader
-from api.job_views import JobView
+from api.job_views import JobView, job_views
 from api.problems import Problem
+from db.jobs import find_all
 from db.owners import holder_of
+from db.rows import JobRow
 from tests.unit.api.serving import Background, HandWorker, Serving
 from tests.waiting import until
 
@@ -167,6 +170,14 @@ def test_a_job_that_can_not_be_shown_hides_no_other(
     with ThreadPoolExecutor(2) as pool:
         states = list(pool.map(lambda job_id: client.get(f"/v1/jobs/{job_id}").status_code, (bad, good)))
     assert states == [500, 200]
+
+
+def test_a_job_that_is_forgotten_meanwhile_is_shown_once_more(client: TestClient, serving: Serving) -> None:
+    job_id = submitted(client)
+    with serving.services.database.write() as session:
+        jobs = list(find_all(session, [job_id]).values())
+        session.execute(delete(JobRow))
+        assert [view.id for view in job_views(session, jobs)] == [job_id]
 
 
 def test_a_reader_goes_on_after_one_whose_client_went_away(client: TestClient, serving: Serving) -> None:

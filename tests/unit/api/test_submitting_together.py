@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 import api.committer
 import db.group
 from db.bulk import Accepted
-from db.group import Outcome, Submission, submit_group
+from db.group import Outcome, Queued, Submission, submit_group
 from db.owners import key_sha256
 from db.rows import ApiKeyRow
 from db.submit import NewJob
@@ -71,6 +71,20 @@ def test_what_waits_is_committed_together(together: Callable[..., list[Response]
     assert groups in ([1, 1, 5], [1, 6])
     ahead = sorted(answer.json()["waiting_for"] for answer in answers)
     assert ahead == sorted(f"no live worker for queue `cpu`; {n} job{'s' if n > 1 else ''} ahead" for n in range(1, 7))
+
+
+def test_who_waits_for_the_end_has_nothing_counted(serving: Serving) -> None:
+    holder = serving.services.known_keys.look_up(serving.services.database, serving.keys.ann)
+    new = NewJob(owner_id=holder.owner_id, kind="count_words", queue="cpu", spec={}, max_attempts=1)
+    with serving.services.database.write() as session:
+        outcomes = submit_group(session, [Submission(new), Submission(new, counts=False), Submission(new)], 10)
+    assert [outcome.ahead for outcome in outcomes if isinstance(outcome, Queued)] == [0, None, 2]
+
+
+def test_who_has_waited_in_vain_is_told_what_the_job_waits_for(client: TestClient) -> None:
+    first, second = (client.post("/v1/jobs", json=COUNT, headers={"Prefer": "wait=1"}).json() for _ in range(2))
+    assert first["waiting_for"] == "no live worker for queue `cpu`"
+    assert second["waiting_for"] == "no live worker for queue `cpu`; 1 job ahead"
 
 
 def test_the_answer_is_what_a_later_look_shows(client: TestClient) -> None:

@@ -1,10 +1,13 @@
 import contextlib
+import math
 import queue
 import socket
 import threading
 import time
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -101,6 +104,18 @@ def test_a_kept_artifact_is_where_the_worker_says(
 
     threading.Thread(target=answer).start()
     assert context.kept_artifact("a.bin") == expected
+
+
+@pytest.mark.parametrize(
+    "value",
+    [{1, 2}, b"raw", datetime.now(UTC), math.nan, 10**5000],
+    ids=["set", "bytes", "date", "no number", "too many digits"],
+)
+def test_what_is_no_json_is_refused_where_it_is_said(context: RunnerContext, worker: Worker, value: Any) -> None:
+    with pytest.raises((TypeError, ValueError)):
+        context.output(0, value)
+    context.log("the next one")
+    assert worker.next()["message"] == "the next one"
 
 
 def test_a_large_checkpoint_is_refused(context: RunnerContext) -> None:
