@@ -26,16 +26,15 @@ class Hold:
     def __init__(self, path: Path) -> None:
         self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
 
-    def take(self, how: int, pause: Pause) -> None:
-        while not self.try_to_take(how):
-            pause()
-
     def try_to_take(self, how: int) -> bool:
         try:
             fcntl.flock(self._descriptor, how | fcntl.LOCK_NB)
         except BlockingIOError:
             return False
         return True
+
+    def let_go(self) -> None:
+        fcntl.flock(self._descriptor, fcntl.LOCK_UN)
 
     def __del__(self) -> None:
         os.close(self._descriptor)
@@ -74,14 +73,19 @@ class ModelDisk:
         ``pause`` is called again and again while another process does that."""
         hold = Hold(self._root / f"{key}.lock")
         while True:
-            hold.take(fcntl.LOCK_SH, pause)
-            known = self._whole(key)
-            if known is not None:
-                (self._root / f"{key}.json").touch()
-                return Entry(self._root / key, known, hold)
-            hold.take(fcntl.LOCK_EX, pause)
-            if self._whole(key) is None:
-                self._fill(key, fill)
+            if hold.try_to_take(fcntl.LOCK_SH):
+                known = self._whole(key)
+                if known is not None:
+                    (self._root / f"{key}.json").touch()
+                    return Entry(self._root / key, known, hold)
+                if hold.try_to_take(fcntl.LOCK_EX):
+                    if self._whole(key) is None:
+                        self._fill(key, fill)
+                    continue
+                # Somebody else may fill it now and use it for as long as he likes: that is looked at again, not waited
+                # for.
+                hold.let_go()
+            pause()
 
     def make_room(self, needed_bytes: int) -> None:
         """Remove what was used longest ago until as much fits. Raises ``ModelLoadFailed`` if it never will, and

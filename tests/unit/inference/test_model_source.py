@@ -1,3 +1,4 @@
+import fcntl
 import itertools
 import os
 import shutil
@@ -20,7 +21,7 @@ from tests.unit.inference.model_files import make_model, safetensors
 from workers.inference.archive import unpack
 from workers.inference.attention import Attention
 from workers.inference.library_floors import require_safe
-from workers.inference.model_disk import ModelDisk
+from workers.inference.model_disk import Hold, ModelDisk
 from workers.inference.model_files import KnownFiles, marks_of, sha256_of
 from workers.inference.model_scan import scan
 from workers.inference.model_source import ModelSources
@@ -219,6 +220,23 @@ def test_a_filling_that_broke_off_is_finished_by_the_next(tmp_path: Path) -> Non
         disk.entry("model", broken, lambda: None)
     assert (tmp_path / "model" / "half").exists()
     assert disk.entry("model", lambda directory: known(directory, 1), lambda: None).path == tmp_path / "model"
+
+
+def test_who_is_overtaken_does_not_wait_for_who_uses_the_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """To take a lock alone gives up the shared one first, and somebody else may come in between."""
+    disk, pauses = ModelDisk(tmp_path, 1000), iter(range(3))
+    taking, users = Hold.try_to_take, []
+
+    def overtaken(hold: Hold, how: int) -> bool:
+        if how == fcntl.LOCK_EX and not users:
+            hold.let_go()
+            users.append("somebody else")
+            users[:] = [disk.entry("model", lambda directory: known(directory, 1), lambda: next(pauses))]
+        return taking(hold, how)
+
+    monkeypatch.setattr(Hold, "try_to_take", overtaken)
+    found = disk.entry("model", lambda directory: known(directory, 2), lambda: next(pauses))
+    assert [found.known] == [user.known for user in users]
 
 
 def test_attention(job: FakeJobContext) -> None:
