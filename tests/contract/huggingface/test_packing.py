@@ -22,13 +22,14 @@ class Mixed(nn.Module):
         self.words = nn.Embedding(70, 64)
         self.own = nn.Linear(64, 64)
         self.shared = nn.ModuleList([self.own, nn.LayerNorm(64)])
+        self.again = self.own
         self.normed = nn.utils.weight_norm(nn.Linear(64, 64))
         self.few = nn.Linear(64, 2)
         self.head = nn.Linear(64, 70, bias=False)
         self.head.weight = self.words.weight
 
     def forward(self, ids: Tensor) -> tuple[Tensor, Tensor]:
-        hidden = self.normed(self.shared[1](self.own(self.words(ids))))
+        hidden = self.normed(self.again(self.shared[1](self.own(self.words(ids)))))
         return self.head(hidden), self.few(hidden)
 
 
@@ -81,7 +82,7 @@ def test_a_network_is_packed_where_that_is_right_and_takes_no_more_memory() -> N
         kept_for = weakref.ref(network.own.weight)
         pack(network)
         assert isinstance(network.own, PackedLinear)
-        assert network.shared[0] is network.own
+        assert network.shared[0] is network.again is network.own
         assert [type(one) for one in (network.head, network.few, network.normed)] == [nn.Linear] * 3
         assert network.head.weight is network.words.weight
         for packed, plain in zip(network(ids), before, strict=True):

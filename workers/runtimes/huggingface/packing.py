@@ -62,8 +62,9 @@ def pack(network: nn.Module) -> None:
     users = Counter(id(one) for module in network.modules() for one in module.parameters(recurse=False))
     places: dict[int, list[tuple[nn.Module, str]]] = {}
     for parent in network.modules():
-        for name, child in parent.named_children():
-            if _is_fit(child) and users[id(child.weight)] == 1:
+        # `named_children` leaves out the second name of one and the same layer.
+        for name, child in parent._modules.items():
+            if child is not None and _is_fit(child) and users[id(child.weight)] == 1:
                 places.setdefault(id(child), []).append((parent, name))
     del tensors
     for where in places.values():
