@@ -58,7 +58,7 @@ def _held_up(workbench: Workbench, make_job: MakeJob, works: Sequence[Callable[[
             lambda values: [goes_on.wait(30)] * len(values),
         )
         running = [threads.submit(work) for work in works]
-        while len(workbench.batcher._pool) < len(works):
+        while len(workbench.batcher) < len(works):
             assert not busy.done()
         goes_on.set()
         return [one.result(60) for one in running]
